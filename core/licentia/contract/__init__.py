@@ -1,0 +1,25 @@
+"""The one declaration: every public operation with its request, reply, bounds and errors.
+
+REST routes, the OpenAPI document, the SOAP services and their WSDL, the command line's remote client
+and the reference pages all derive from `OPERATIONS`. Nothing else names a field again.
+"""
+
+from licentia.contract import activations, events, keys, leases, licenses, orders, plugins, products, tickets
+from licentia.contract.operation import Operation, Reply, Request, Service
+from licentia.contract.validation import parse
+
+OPERATIONS: tuple[Operation, ...] = (
+    *products.OPERATIONS,
+    *licenses.OPERATIONS,
+    *events.OPERATIONS,
+    *plugins.OPERATIONS,
+    *orders.OPERATIONS,
+    *tickets.OPERATIONS,
+    *activations.OPERATIONS,
+    *leases.OPERATIONS,
+    *keys.OPERATIONS,
+)
+
+BY_NAME: dict[str, Operation] = {operation.name: operation for operation in OPERATIONS}
+
+__all__ = ["BY_NAME", "OPERATIONS", "Operation", "Reply", "Request", "Service", "parse"]

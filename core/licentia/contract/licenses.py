@@ -1,0 +1,120 @@
+"""Licenses: what a user may use, the units they consume, and what the vendor takes back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from licentia.contract.operation import Operation, Reply, Request
+from licentia.contract.types import (
+    Count,
+    Feature,
+    Id,
+    Instant,
+    LicenseModel,
+    LicenseState,
+    Name,
+    ProductCode,
+    Sku,
+    Text,
+    Units,
+    User,
+    WithdrawMode,
+)
+from licentia.errors import (
+    IdempotencyMismatch,
+    LicenseExpired,
+    LicenseNotYetValid,
+    LicenseWithdrawn,
+    NotFound,
+    NotLicensed,
+    ProductUnknown,
+    UnitsExhausted,
+)
+
+
+class WithdrawLicense(Request):
+    """Take a license back.
+
+    `now` ends its leases at once. `at_next_contact` lets them run out; the next claim or renewal is
+    refused.
+    """
+
+    license_id: Id
+    reason: Annotated[Text, Meta(description="Why; kept in the audit trail.")]
+    mode: WithdrawMode = "now"
+
+
+class WithdrawnLicense(Reply):
+    """The license after the withdrawal, with the number of leases that were ended."""
+
+    license_id: Id
+    state: LicenseState
+    reason: Text
+    leases_ended: Count
+
+
+class ListLicenses(Request):
+    """What a user may use now, with the seats in use."""
+
+    user: User
+
+
+class UserLicense(Reply):
+    """A license that the user may draw on, as far as it is in the user's containers."""
+
+    license_id: Id
+    sku: Sku
+    product_code: ProductCode
+    name: Name
+    license_model: LicenseModel
+    features: list[Feature]
+    seats_total: Count
+    seats_in_use: Count
+    container_id: Id
+    units_total: Count | None = None
+    units_remaining: Count | None = None
+    activation_at: Instant | None = None
+    expires_at: Instant | None = None
+    maintenance_until: Instant | None = None
+
+
+class UserLicenses(Reply):
+    """The licenses of one user."""
+
+    user: User
+    licenses: list[UserLicense]
+
+
+class ConsumeUnits(Request):
+    """Consume units, once per `request_id` however often it is sent."""
+
+    user: User
+    product_code: ProductCode
+    units: Units
+    request_id: Annotated[Id, Meta(description="The caller's own id of this consumption.")]
+
+
+class ConsumedUnits(Reply):
+    """What is left to the user of this product's units."""
+
+    remaining: Count
+
+
+OPERATIONS = (
+    Operation(
+        "WithdrawLicense", "admin", "POST", "/v1/licenses/{license_id}/withdraw", "licenses:withdraw_license",
+        WithdrawLicense, WithdrawnLicense, "Withdraw a license.", (NotFound,), mutates=True,
+    ),
+    Operation(
+        "ListLicenses", "licensing", "GET", "/v1/users/{user}/licenses", "licenses:list_licenses", ListLicenses,
+        UserLicenses, "List what a user may use now.", user=lambda request: request.user,
+    ),
+    Operation(
+        "ConsumeUnits", "licensing", "POST", "/v1/users/{user}/units", "licenses:consume_units", ConsumeUnits,
+        ConsumedUnits, "Consume units.",
+        (NotLicensed, ProductUnknown, UnitsExhausted, IdempotencyMismatch, LicenseExpired, LicenseNotYetValid, LicenseWithdrawn),
+        mutates=True, user=lambda request: request.user,
+    ),
+)

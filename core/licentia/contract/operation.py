@@ -1,0 +1,83 @@
+"""What an operation is: one row of the public contract, from which every face derives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import Any, Literal, dataclass_transform
+
+import msgspec
+
+from licentia.errors import UNIVERSAL, LicensingError
+
+Service = Literal["admin", "sales", "depot", "licensing"]
+Method = Literal["GET", "PUT", "POST", "DELETE"]
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+class _Frozen(msgspec.StructMeta):
+    """Tells type checkers what msgspec does: a subclass of a frozen struct is frozen."""
+
+
+class Request(msgspec.Struct, metaclass=_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a caller sends. Path and query parameters of REST are fields like all others."""
+
+
+class Reply(msgspec.Struct, metaclass=_Frozen, frozen=True, kw_only=True):
+    """What a caller gets back."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One public operation.
+
+    `name` is the SOAP operation; `method` and `path` are its REST address, whose `{braces}` name
+    fields of `request`. For a GET and a DELETE the other fields are query parameters, for a PUT and
+    a POST they are the JSON body. `handler` names the use case as `module:function` below
+    `licentia.services`; it is imported at the first call, so that a remote client stays light.
+
+    `mutates` runs the use case in a write transaction. `keyed` operations have no natural key, so an
+    `Idempotency-Key` makes a repeat safe. `user` gives the user that a request speaks for, which the
+    directories resolve before the use case runs.
+    """
+
+    name: str
+    service: Service
+    method: Method
+    path: str
+    handler: str
+    request: type[Request]
+    reply: type[Reply] | None
+    summary: str
+    errors: tuple[type[LicensingError], ...] = ()
+    open: bool = False
+    mutates: bool = False
+    keyed: bool = False
+    creates: bool = False
+    user: Callable[[Any], str | None] | None = None
+
+    @cached_property
+    def path_fields(self) -> tuple[str, ...]:
+        """The request fields that stand in the path, in order."""
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+    @cached_property
+    def all_errors(self) -> tuple[type[LicensingError], ...]:
+        """Every error a caller may see, the universal ones included."""
+        return (*UNIVERSAL, *self.errors)
+
+    @cached_property
+    def run(self) -> Callable[..., Any]:
+        """The use case: `async def (request, context) -> reply`."""
+        module, _, function = self.handler.partition(":")
+        return getattr(import_module(f"licentia.services.{module}"), function)  # type: ignore[no-any-return]
+
+    def status(self, reply: Reply | None) -> int:
+        """The HTTP status of a success: 204 without a reply, 201 when something was created."""
+        if reply is None:
+            return 204
+        created = getattr(reply, "created", self.creates)
+        return 201 if created and self.mutates else 200

@@ -1,0 +1,48 @@
+"""Turning what a gateway received into a request, or into one clear refusal.
+
+Every gateway ends here, so that a bad value gets the same code and the same pointer everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from licentia.contract.operation import Operation, Request
+from licentia.errors import InvalidRequest
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*?)`)?$", re.DOTALL)
+_FIELD = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
+_REGEX = re.compile(r" matching regex .*$", re.DOTALL)
+
+
+def parse(operation: Operation, values: Mapping[str, Any], *, text: bool = False) -> Request:
+    """The request that `values` make for this operation.
+
+    `values` holds every field under its JSON name, path and query parameters included. With `text`,
+    numbers, truth values and times may come as strings, as they do in a query or in XML.
+
+    Raises:
+        InvalidRequest: a field is unknown, missing, of the wrong type or out of its bounds; the
+            error's only problem points at it.
+    """
+    try:
+        return msgspec.convert(values, operation.request, strict=not text)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error)) from None
+
+
+def _refusal(message: str) -> InvalidRequest:
+    """msgspec says `Expected ... - at `$.lines[0].sku``: turn the path into a JSON pointer."""
+    match = _AT.match(message)
+    what, path = (match["what"], match["path"] or "$") if match else (message, "$")
+    steps = [name or index for name, index in _STEP.findall(path)]
+    if field := _FIELD.match(what):
+        steps.append(field["name"])
+        what = "this field is not known here" if "unknown" in what else "this field is required"
+    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    return InvalidRequest.at(pointer, _REGEX.sub(" of the allowed form", what))

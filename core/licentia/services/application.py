@@ -1,0 +1,354 @@
+"""The server without its gateways: opened from settings, it authenticates callers and runs operations.
+
+This is the one place where a use case meets a transaction. A mutation runs to its end in a task of
+its own, so that a caller who hangs up interrupts nothing, and commits together with the events that
+record it and, under an idempotency key, the answer to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from licentia.contract.operation import Operation, Reply, Request
+from licentia.crypto.apikeys import new_key_id, split_key
+from licentia.crypto.keyfolder import KeyFolder
+from licentia.crypto.leases import LeaseSigner
+from licentia.directories import Subject, UserClaim
+from licentia.errors import (
+    Forbidden,
+    IdempotencyMismatch,
+    InternalError,
+    LicensingError,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+from licentia.plugins import Registry
+from licentia.services.activations import RecordedContents
+from licentia.services.context import Context
+from licentia.services.identity import BearerToken, Caller, Credentials, KeyDigest, KeyPair
+from licentia.services.keys import ApiKeyInfo, KeyRing
+from licentia.services.limits import Limiter
+from licentia.settings import Settings
+from licentia.storage import eventlog, models
+from licentia.storage.database import Connection, Database, is_database_error, is_transient
+from licentia.storage.eventlog import Recorded
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 10
+"""How often a transaction is run at most, when it lost a race or its connection."""
+ANSWERS_KEPT = timedelta(days=1)
+USER_SCOPES = frozenset({"depot", "licensing"})
+"""What a user with a token of the vendor's own may do, for that user only."""
+
+
+class Application:
+    """All parts of the server. Make it with `Application.open`, end it with `close`."""
+
+    def __init__(self, settings: Settings, database: Database, keys: KeyFolder) -> None:
+        self.settings = settings
+        self.database = database
+        self.plugins = Registry(settings, RecordedContents())
+        self._signer = LeaseSigner(keys.lease_key())
+        self._ring = KeyRing(database, keys.master())
+        self._misses = Limiter(settings.limits.ticket_misses_per_minute, "unknown tickets")
+        self._failures = Limiter(settings.limits.failed_authentications_per_minute, "failed authentications")
+        self._running: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Application:
+        """Open the data folder and the database, migrating it if need be, and start the configured plugins.
+
+        Raises:
+            DatabaseError, KeyFolderError, PluginError: one sentence that says what is wrong and what to do.
+        """
+        settings.data.mkdir(parents=True, exist_ok=True)
+        keys = KeyFolder(settings.data / "keys")
+        database = await Database.open(settings.database_url)
+        try:
+            await database.migrate()
+            return cls(settings, database, keys)
+        except BaseException:
+            await database.close()
+            raise
+
+    async def close(self) -> None:
+        """Finish what was accepted, then close everything."""
+        while self._running:
+            await asyncio.wait(self._running)
+        await self.plugins.close()
+        await self.database.close()
+
+    async def authenticate(self, credentials: Credentials | None, address: str) -> Caller:
+        """Who holds these credentials.
+
+        A good key always passes. Bad ones are counted by address and recorded, until there are too
+        many of them.
+
+        Raises:
+            Unauthenticated: there are none, or they are not good.
+            TooManyRequests: they are not good, and too many from this address were not.
+        """
+        if credentials is None:
+            raise Unauthenticated("No credentials were sent.")
+        try:
+            return await self._finish(self._caller(credentials, address))
+        except Unauthenticated:
+            if not await self._failures.failed(address):
+                await self._failures.check(address)
+                raise
+            await self._finish(self._record_failure(credentials, address))
+            raise
+        except LicensingError:
+            raise
+        except Exception as error:
+            raise _as_answer(error) from error
+
+    async def call(
+        self,
+        operation: Operation,
+        request: Request,
+        caller: Caller,
+        *,
+        idempotency_key: str | None = None,
+        request_id: str = "",
+    ) -> Reply | None:
+        """Run an operation for a caller.
+
+        Raises:
+            LicensingError: and nothing else; a failure of our own is logged and becomes InternalError.
+        """
+        try:
+            if not operation.open and operation.service not in caller.scopes:
+                raise Forbidden(f"{operation.name} needs the scope {operation.service!r}.")
+            subject = await self._subject(operation, request, caller)
+            if not operation.mutates:
+                return await self._query(operation, request, caller, subject)
+            key = None if idempotency_key is None else _Repeat.of(caller, operation, request, idempotency_key)
+            return await self._finish(self._mutate(operation, request, caller, subject, key))
+        except LicensingError:
+            raise
+        except Exception as error:
+            answer = _as_answer(error)
+            log.exception("operation_failed", operation=operation.name, request_id=request_id, code=answer.code)
+            raise answer from error
+
+    async def checks(self) -> dict[str, str]:
+        """Whether the server can work: each part with `ok` or what is wrong."""
+        checks = {"keys": "ok", "plugins": "ok"}
+        try:
+            missing = await asyncio.wait_for(self.database.pending(), timeout=5)
+            checks["database"] = f"migrations missing: {', '.join(missing)}" if missing else "ok"
+        except Exception as error:
+            checks["database"] = f"not reachable ({type(error).__name__})"
+        return checks
+
+    async def create_key(self, scopes: frozenset[str], name: str = "") -> tuple[str, str]:
+        """A new API key, as its id and the whole key; the key is shown this once and never stored."""
+        key_id = new_key_id()
+        key, secret_hash = self._ring.issue(key_id)
+
+        async def create() -> None:
+            async with self.database.write() as tx:
+                now = await tx.now()
+                await models.ApiKey.create(
+                    id=key_id, name=name, scopes=" ".join(sorted(scopes)), secret_hash=secret_hash, created_at=now
+                )
+                data = {"key_id": key_id, "name": name, "scopes": sorted(scopes)}
+                await eventlog.append(tx, [Recorded(kind="key.created", actor="operator", data=data)])
+
+        await self._finish(create())
+        return key_id, key
+
+    async def revoke_key(self, key_id: str) -> None:
+        """Make a key useless at once; doing it again changes nothing.
+
+        Raises:
+            NotFound: there is no such key.
+        """
+
+        async def revoke() -> None:
+            async with self.database.write() as tx:
+                key = await models.ApiKey.get_or_none(id=key_id)
+                if key is None:
+                    raise NotFound(f"There is no key {key_id!r}.", help="`licentia key list` shows the keys.")
+                if key.revoked_at is None:
+                    key.revoked_at = await tx.now()
+                    await key.save(update_fields=["revoked_at"])
+                    revoked = Recorded(kind="key.revoked", actor="operator", data={"key_id": key_id})
+                    await eventlog.append(tx, [revoked])
+
+        await self._finish(revoke())
+
+    async def list_keys(self) -> list[ApiKeyInfo]:
+        """All keys, the oldest first, without their secrets."""
+        async with self.database.read():
+            keys = await models.ApiKey.all().order_by("created_at")
+        return [
+            ApiKeyInfo(
+                key_id=key.id,
+                name=key.name,
+                scopes=key.scopes.split(),
+                created_at=key.created_at,
+                revoked_at=key.revoked_at,
+            )
+            for key in keys
+        ]
+
+    async def _caller(self, credentials: Credentials, address: str) -> Caller:
+        if isinstance(credentials, BearerToken):
+            parts = split_key(credentials.token)
+            if parts is None:
+                subject = await self.plugins.identify(UserClaim(token=credentials.token))
+                return Caller(actor=f"user:{subject.user}", scopes=USER_SCOPES, address=address, subject=subject)
+            credentials = KeyPair(*parts)
+        return await self._ring.caller(credentials, address)
+
+    async def _record_failure(self, credentials: Credentials, address: str) -> None:
+        key_id = credentials.key_id[:32] if isinstance(credentials, KeyPair | KeyDigest) else None
+        failure = Recorded(kind="authentication.failed", actor="anyone", data={"address": address, "key_id": key_id})
+        async with self.database.write() as tx:
+            await eventlog.append(tx, [failure])
+
+    async def _subject(self, operation: Operation, request: Request, caller: Caller) -> Subject | None:
+        """The user that the request speaks for; an end user speaks only for the own one."""
+        user = operation.user(request) if operation.user is not None else None
+        if user is None:
+            return None
+        if caller.subject is None:
+            return await self.plugins.identify(UserClaim(user=user))
+        if user != caller.subject.user:
+            raise Forbidden(
+                "The token belongs to another user.", help="Use the user's own token, or a key with the scope needed."
+            )
+        return caller.subject
+
+    async def _query(
+        self, operation: Operation, request: Request, caller: Caller, subject: Subject | None
+    ) -> Reply | None:
+        async with self.database.read() as connection:
+            context = self._context(caller, connection, subject)
+            try:
+                reply: Reply | None = await operation.run(request, context)
+            except LicensingError:
+                if context.audited:
+                    await self._finish(self._record_audited(context))
+                raise
+        return reply
+
+    async def _mutate(
+        self,
+        operation: Operation,
+        request: Request,
+        caller: Caller,
+        subject: Subject | None,
+        repeat: _Repeat | None,
+    ) -> Reply | None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._in_transaction(operation, request, caller, subject, repeat)
+            except Exception as error:
+                if attempt == ATTEMPTS or not is_transient(error):
+                    raise
+                await asyncio.sleep(0.01 * attempt)
+        raise AssertionError("unreachable")
+
+    async def _in_transaction(
+        self,
+        operation: Operation,
+        request: Request,
+        caller: Caller,
+        subject: Subject | None,
+        repeat: _Repeat | None,
+    ) -> Reply | None:
+        refusal: LicensingError | None = None
+        context: Context | None = None
+        try:
+            async with self.database.write() as tx:
+                if repeat is not None and (answer := await repeat.answer()):
+                    return msgspec.json.decode(answer, type=operation.reply) if operation.reply else None
+                context = self._context(caller, tx, subject)
+                reply: Reply | None = None
+                try:
+                    reply = await operation.run(request, context)
+                except LicensingError as error:
+                    if not context.keep:
+                        raise
+                    refusal = error
+                if repeat is not None and refusal is None:
+                    await repeat.keep(reply, tx)
+                await eventlog.append(tx, [*context.recorded, *context.audited])
+        except LicensingError:
+            if context is not None and context.audited:
+                await self._record_audited(context)
+            raise
+        if refusal is not None:
+            raise refusal
+        return reply
+
+    async def _record_audited(self, context: Context) -> None:
+        async with self.database.write() as tx:
+            await eventlog.append(tx, context.audited)
+
+    def _context(self, caller: Caller, connection: Connection, subject: Subject | None) -> Context:
+        return Context(
+            caller=caller,
+            db=connection,
+            settings=self.settings,
+            plugins=self.plugins,
+            signer=self._signer,
+            misses=self._misses,
+            subject=subject,
+        )
+
+    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run to the end whatever happens to the caller; `close` waits for it."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+
+class _Repeat(msgspec.Struct, frozen=True):
+    """An idempotency key: which call it stands for, and what the request was."""
+
+    id: str
+    digest: str
+
+    @classmethod
+    def of(cls, caller: Caller, operation: Operation, request: Request, key: str) -> _Repeat:
+        name = msgspec.json.encode((caller.actor, operation.name, key))
+        digest = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
+        return cls(hashlib.sha256(name).hexdigest(), digest)
+
+    async def answer(self) -> str | None:
+        """The answer that the first call got, if there was one."""
+        kept = await models.Answer.get_or_none(id=self.id)
+        if kept is None:
+            return None
+        if kept.digest != self.digest:
+            raise IdempotencyMismatch("The idempotency key came with another request before.")
+        return kept.reply
+
+    async def keep(self, reply: Reply | None, tx: Connection) -> None:
+        now = await tx.now()
+        await models.Answer.filter(at__lt=now - ANSWERS_KEPT).delete()
+        text = msgspec.json.encode(reply).decode()
+        await models.Answer.create(id=self.id, digest=self.digest, reply=text, at=now)
+
+
+def _as_answer(error: Exception) -> LicensingError:
+    """What the caller is told of an error that is not one of ours."""
+    if is_database_error(error):
+        return Unavailable("The database does not answer or cannot write now.", retry_after_seconds=5)
+    return InternalError("Something failed inside the server.")
+

@@ -1,0 +1,61 @@
+"""What a use case is given besides its request."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from licentia.crypto.leases import LeaseSigner
+from licentia.directories import Subject
+from licentia.plugins import Registry
+from licentia.services.identity import Caller
+from licentia.services.limits import Limiter
+from licentia.settings import Settings
+from licentia.storage.database import Connection, Transaction
+from licentia.storage.eventlog import Recorded
+
+
+@dataclass
+class Context:
+    """One call: who asks, the database to read or the transaction to write in, and the server's parts.
+
+    A use case that raises is rolled back, unless it set `keep`: then what it wrote before (an expired
+    lease that was cleared away, a denial that was counted) is committed and the error still raised.
+    """
+
+    caller: Caller
+    db: Connection
+    settings: Settings
+    plugins: Registry
+    signer: LeaseSigner
+    misses: Limiter
+    subject: Subject | None = None
+    keep: bool = False
+    recorded: list[Recorded] = field(default_factory=list)
+    audited: list[Recorded] = field(default_factory=list)
+
+    @property
+    def tx(self) -> Transaction:
+        """The transaction of an operation that changes something."""
+        assert isinstance(self.db, Transaction), "the operation must be declared with mutates=True"
+        return self.db
+
+    @property
+    def user(self) -> Subject:
+        """The user of an operation that is declared with one."""
+        assert self.subject is not None, "the operation must be declared with user=..."
+        return self.subject
+
+    def record(self, kind: str, /, **data: Any) -> None:
+        """Note a change as `noun.verb`; it is written to the audit trail in the same transaction."""
+        self.recorded.append(Recorded(kind=kind, actor=self.caller.actor, data=data))
+
+    def audit(self, kind: str, /, **data: Any) -> None:
+        """Note an attempt; it is written to the audit trail whatever becomes of the call."""
+        self.audited.append(Recorded(kind=kind, actor=self.caller.actor, data=data))
+
+
+def new_id(prefix: str) -> str:
+    """A fresh identifier with 100 random bits; the prefix tells people what it names."""
+    return f"{prefix}_{secrets.token_hex(13)[:25]}"

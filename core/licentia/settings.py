@@ -1,0 +1,118 @@
+"""The server's settings: a TOML file, overridden by `LICENTIA_*` variables.
+
+A setting that does not exist or has a wrong value stops the start with one sentence that names it:
+a typing error must never turn into a silent default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "LICENTIA_"
+NOT_SETTINGS = frozenset({"CONFIG", "KEY", "URL"})
+"""Variables with our prefix that the command line reads; they are not settings of the server."""
+
+
+class SettingsError(Exception):
+    """A setting is unknown or wrong; the message names it and where it came from."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often something may go wrong before the caller has to wait."""
+
+    ticket_misses_per_minute: Annotated[int, Meta(ge=1)] = 60
+    failed_authentications_per_minute: Annotated[int, Meta(ge=1)] = 60
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings with their defaults; `conf/full.toml` explains each.
+
+    `data` is the folder that holds the keys and, by default, the database; a relative path is taken
+    from the folder of the settings file.
+    """
+
+    data: Path = Path()
+    database: str = "sqlite:///licentia.db"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8400
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    public_url: Annotated[str, Meta(pattern=r"^$|^https?://[^/?#]+[^?#]*$")] = ""
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1",)
+    metrics_from: tuple[str, ...] = ("127.0.0.1", "::1")
+    body_limit_bytes: Annotated[int, Meta(ge=1024, le=16 * 2**20)] = 256 * 1024
+    shutdown_seconds: Annotated[int, Meta(ge=1, le=600)] = 30
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+    directories: tuple[str, ...] = ("trusted",)
+    containers: tuple[str, ...] = ("cloud-lite",)
+    limits: Limits = Limits()
+    directory: dict[str, dict[str, Any]] = {}
+    container: dict[str, dict[str, Any]] = {}
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL with a relative SQLite path made absolute by `data`."""
+        if match := re.fullmatch(r"sqlite:///(?!/)(.+)", self.database):
+            return f"sqlite:///{(self.data / match[1]).absolute()}"
+        return self.database
+
+
+def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `file`, overridden by variables: `LICENTIA_PORT`, `LICENTIA_LIMITS__TICKET_MISSES_PER_MINUTE`.
+
+    A variable's value is read as TOML where it is valid TOML, else as a plain string.
+
+    Raises:
+        SettingsError: the file cannot be read, or a setting is unknown or wrong.
+    """
+    values: dict[str, Any] = {}
+    source = "the environment"
+    if file is not None:
+        source = str(file)
+        try:
+            values = tomllib.loads(file.read_text("utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{file}: {error.strerror or error}. `licentia init DIR` writes one.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{file}: not valid TOML: {error}") from None
+    for name, text in (os.environ if environ is None else environ).items():
+        if name.startswith(PREFIX) and name[len(PREFIX) :] not in NOT_SETTINGS:
+            _override(values, name[len(PREFIX) :].lower().split("__"), text)
+            source += f" and {name}" if len(source) < 200 else ""
+    try:
+        settings = msgspec.convert(values, Settings, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{source}: {_in_plain_words(str(error))}. conf/full.toml explains each setting.") from None
+    folder = file.parent if file is not None else Path()
+    return msgspec.structs.replace(settings, data=(folder / settings.data).absolute())
+
+
+def _path(wanted: type, value: Any) -> Any:
+    if wanted is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(wanted)
+
+
+def _override(values: dict[str, Any], path: list[str], text: str) -> None:
+    for step in path[:-1]:
+        values = values.setdefault(step, {})
+    try:
+        values[path[-1]] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        values[path[-1]] = text
+
+
+def _in_plain_words(message: str) -> str:
+    what, _, path = message.partition(" - at `$")
+    what = re.sub(r"Object contains unknown field (`.*`)", r"there is no setting \1", what)
+    place = path.rstrip("`").lstrip(".")
+    return f"{place}: {what}" if place else what

@@ -1,0 +1,244 @@
+"""The database: one URL, opened, migrated, read and written.
+
+`write()` is the only way to change anything. What runs inside is one transaction, with the events
+that record it; the caller must run it in a task that is not cancelled (`services.application` does),
+as Tortoise leaks the connection of a transaction that is cancelled while it begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.context import TortoiseContext, _current_context
+from tortoise.exceptions import BaseORMException
+from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
+from tortoise.transactions import in_transaction
+
+from licentia.storage.fields import from_micros
+
+APP = "licentia"
+MIGRATIONS = "licentia.storage.migrations"
+CONNECTION = "default"
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the message says why and what to do, without its password."""
+
+
+class Connection:
+    """Raw SQL with `$1` placeholders, on either database."""
+
+    def __init__(self, client: BaseDBAsyncClient, dialect: str) -> None:
+        self.dialect = dialect
+        self._client = client
+
+    async def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """The rows of a query, or those that a `RETURNING` clause gives."""
+        if self.dialect == "sqlite":
+            sql = _question_marks(sql)
+        return await self._client.execute_query_dict(sql, list(values))
+
+    async def row(self, sql: str, *values: Any) -> dict[str, Any] | None:
+        """The first row, or None."""
+        rows = await self.rows(sql, *values)
+        return rows[0] if rows else None
+
+    async def now(self) -> datetime:
+        """The database's clock at this moment, not at the start of the transaction.
+
+        SQLite runs inside this process, so its clock is ours. Every judgement of time inside a
+        transaction uses this, after the row lock is held: a server whose own clock is wrong can
+        neither grant nor free a seat wrongly.
+        """
+        if self.dialect == "sqlite":
+            return datetime.now(UTC)
+        row = await self.row("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros")
+        assert row is not None
+        return from_micros(row["micros"])
+
+
+class Transaction(Connection):
+    """A connection inside a write transaction."""
+
+    @property
+    def for_update(self) -> str:
+        """The clause that locks the selected rows; SQLite's whole transaction is one lock."""
+        return "" if self.dialect == "sqlite" else "FOR UPDATE"
+
+
+class Database:
+    """One database with its connections. Make it with `Database.open`."""
+
+    def __init__(self, url: str, context: TortoiseContext, config: dict[str, Any]) -> None:
+        self.dialect = "sqlite" if url.startswith("sqlite") else "postgres"
+        self.shown_url = without_password(url)
+        self._context = context
+        self._config = config
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Connect, without touching the schema.
+
+        Raises:
+            DatabaseError: the URL is not understood, or nothing answers there.
+        """
+        config = _config(url)
+        context = TortoiseContext()
+        database = cls(url, context, config)
+        try:
+            with database._active():
+                await context.init(config=config)
+            async with database.read() as connection:
+                await connection.rows("SELECT 1")
+        except Exception as error:
+            await database.close()
+            raise DatabaseError(
+                f"The database {database.shown_url} cannot be opened: {error}. Check `database` in the settings."
+            ) from error
+        return database
+
+    async def close(self) -> None:
+        """Close all connections."""
+        with self._active():
+            await self._context.close_connections()
+
+    async def migrate(self) -> list[str]:
+        """Bring the schema to what this code needs, and give the names of the steps that were missing.
+
+        Raises:
+            DatabaseError: the database was made by newer code.
+        """
+        missing = await self.pending()
+        if missing:
+            with self._active():
+                await self._executor().migrate([MigrationTarget(app_label=APP, name="__latest__")])
+        return missing
+
+    async def pending(self) -> list[str]:
+        """The migrations that this database lacks.
+
+        Raises:
+            DatabaseError: the database has migrations that this code does not know.
+        """
+        with self._active():
+            executor = self._executor()
+            await executor.loader.build_graph()
+            known = {key.name for key in executor.loader.disk_migrations}
+            applied = {key.name for key in executor.loader.applied_migrations if key.app_label == APP}
+        if applied - known:
+            raise DatabaseError(
+                f"The database {self.shown_url} was made by a newer version of Licentia "
+                f"({', '.join(sorted(applied - known))}). Install that version."
+            )
+        return sorted(known - applied)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """A connection for queries; each sees what is committed."""
+        with self._active():
+            yield Connection(self._context.connections.get(CONNECTION), self.dialect)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Transaction]:
+        """A transaction: committed when the block ends, rolled back when it raises."""
+        with self._active():
+            async with in_transaction(CONNECTION) as client:
+                yield Transaction(client, self.dialect)
+
+    def _executor(self) -> MigrationExecutor:
+        return MigrationExecutor(self._context.connections.get(CONNECTION), self._config["apps"])
+
+    @contextmanager
+    def _active(self) -> Iterator[None]:
+        # Tortoise's own `with context:` keeps its token on the object and so cannot be entered by two tasks at once.
+        token = _current_context.set(self._context)
+        try:
+            yield
+        finally:
+            _current_context.reset(token)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the whole transaction may simply be run again: a deadlock, a lost race, a lost connection."""
+    causes = [error, error.__cause__, *(argument for argument in error.args if isinstance(argument, BaseException))]
+    names = {name.__name__ for cause in causes if cause is not None for name in type(cause).__mro__}
+    return bool(
+        names
+        & {
+            "DeadlockDetectedError",
+            "SerializationError",
+            "UniqueViolationError",
+            "PostgresConnectionError",
+            "ConnectionDoesNotExistError",
+            "CannotConnectNowError",
+            "AdminShutdownError",
+            "InternalClientError",
+            "InterfaceError",
+            "ConnectionError",
+        }
+    )
+
+
+def is_database_error(error: BaseException) -> bool:
+    """Whether the database, not our code, is at fault: it is away, full, locked or read-only."""
+    module = type(error).__module__
+    return isinstance(error, (BaseORMException, OSError)) or module.startswith(("asyncpg", "sqlite3", "aiosqlite"))
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
+@lru_cache(maxsize=512)
+def _question_marks(sql: str) -> str:
+    return re.sub(r"\$(\d+)", r"?\1", sql)
+
+
+def _config(url: str) -> dict[str, Any]:
+    scheme = urlsplit(url).scheme
+    if scheme == "sqlite":
+        path = url.removeprefix("sqlite:///")
+        if not Path(path).parent.is_dir():
+            raise DatabaseError(f"The folder {Path(path).parent} does not exist. `licentia init` makes it.")
+        credentials = {"file_path": path, "synchronous": "FULL", "busy_timeout": 15000}
+        connection = {"engine": "licentia.storage.sqlite_engine", "credentials": credentials}
+    elif scheme in ("postgres", "postgresql"):
+        connection = _postgres(url.replace("postgresql://", "postgres://", 1))
+    else:
+        raise DatabaseError(
+            f"The database URL {without_password(url)!r} is not understood: it starts with sqlite:/// or postgres://."
+        )
+    return {
+        "connections": {CONNECTION: connection},
+        "apps": {
+            APP: {
+                "models": ["licentia.storage.models"],
+                "default_connection": CONNECTION,
+                "migrations": MIGRATIONS,
+            }
+        },
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+def _postgres(url: str) -> dict[str, Any]:
+    try:
+        import asyncpg  # noqa: F401
+    except ImportError:
+        raise DatabaseError("PostgreSQL needs its driver: pip install 'licentia[postgres]'.") from None
+    expanded: dict[str, Any] = expand_db_url(url)
+    expanded["credentials"].update(
+        {"maxsize": 10, "server_settings": {"synchronous_commit": "on", "idle_in_transaction_session_timeout": "60000"}}
+    )
+    return expanded

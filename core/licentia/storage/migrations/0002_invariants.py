@@ -1,0 +1,41 @@
+"""The invariants that stand behind the code: a bug or a hand-made change cannot oversell either."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+
+from licentia.domain.events import GENESIS
+from licentia.storage.migrations._checks import AddCheck
+
+CHAINS = 16
+
+
+class Migration(migrations.Migration):
+    """Checks on seats and units, and the heads of the event chains."""
+
+    dependencies = [("licentia", "0001_initial")]
+
+    operations = [
+        AddCheck(
+            "seat_pool",
+            "seat_pool_in_use",
+            "{row}in_use >= 0 AND ({row}unlimited OR {row}in_use <= {row}seats + {row}overdraft)",
+        ),
+        AddCheck(
+            "license",
+            "license_stock",
+            "{row}to_reclaim >= 0 AND {row}to_reclaim <= {row}placed AND {row}placed <= {row}quantity",
+        ),
+        AddCheck(
+            "license",
+            "license_units",
+            "{row}units_used >= 0 AND ({row}units_total IS NULL OR {row}units_used <= {row}units_total)",
+        ),
+        AddCheck("lease", "lease_charge", "{row}charged >= 0 AND {row}charged <= {row}seats"),
+        *(
+            ops.RunSQL(
+                f"INSERT INTO chain (id, seq, hash) VALUES ({chain}, 0, '{GENESIS}')",
+                f"DELETE FROM chain WHERE id = {chain}",
+            )
+            for chain in range(CHAINS)
+        ),
+    ]

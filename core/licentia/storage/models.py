@@ -1,0 +1,270 @@
+"""The tables. Seats, leases, events and chains are written by raw SQL in `ledger` and `eventlog` only.
+
+The first line of each docstring becomes the table's comment: no semicolon there, as Tortoise splits
+SQLite's statements at it.
+"""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.models import Model
+
+from licentia.storage.fields import InstantField
+
+
+class Product(Model):
+    """What is sold. `items` is a JSON list of `licentia.contract.products.Item`."""
+
+    sku = fields.CharField(max_length=64, primary_key=True)
+    name = fields.CharField(max_length=200)
+    items = fields.TextField()
+    updated_at = InstantField()
+
+    class Meta:
+        table = "product"
+
+
+class ProductCode(Model):
+    """Every product code that was ever sold or offered: asking for another is `product_unknown`."""
+
+    code = fields.CharField(max_length=64, primary_key=True)
+
+    class Meta:
+        table = "product_code"
+
+
+class Order(Model):
+    """An order: `digest` tells whether a repeat has the same content. `lines` is the JSON of the newest version."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    source = fields.CharField(max_length=64)
+    order_number = fields.CharField(max_length=64)
+    cancelled = fields.BooleanField(default=False)
+    version = fields.IntField(default=1)
+    digest = fields.CharField(max_length=64)
+    customer = fields.TextField()
+    lines = fields.TextField()
+    created_at = InstantField()
+    updated_at = InstantField()
+
+    class Meta:
+        table = "purchase_order"
+        unique_together = (("source", "order_number"),)
+
+
+class Ticket(Model):
+    """The pick-up code of an order."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    code = fields.CharField(max_length=29, unique=True)
+    order_id = fields.CharField(max_length=64, unique=True)
+
+    class Meta:
+        table = "ticket"
+
+
+class License(Model):
+    """The right sold by one line for one item: `terms` is the JSON it was sold with."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    order_id = fields.CharField(max_length=64, db_index=True)
+    ticket_id = fields.CharField(max_length=64, db_index=True)
+    line_id = fields.CharField(max_length=64)
+    sku = fields.CharField(max_length=64)
+    product_code = fields.CharField(max_length=64)
+    name = fields.CharField(max_length=200)
+    terms = fields.TextField()
+    quantity = fields.BigIntField()
+    placed = fields.BigIntField(default=0)
+    to_reclaim = fields.BigIntField(default=0)
+    standing = fields.CharField(max_length=16, default="live")
+    overdraft_placed = fields.BigIntField(default=0)
+    units_total = fields.BigIntField(null=True)
+    units_used = fields.BigIntField(default=0)
+    first_activated_at = InstantField(null=True)
+    first_used_at = InstantField(null=True)
+    created_at = InstantField()
+
+    class Meta:
+        table = "license"
+
+
+class Container(Model):
+    """A container that licenses are in: `binding` is what makes it the same one next time."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    kind = fields.CharField(max_length=32)
+    binding = fields.CharField(max_length=255)
+    user_id = fields.CharField(max_length=255, null=True)
+    sequence = fields.IntField(default=0)
+    created_at = InstantField()
+
+    class Meta:
+        table = "container"
+        unique_together = (("kind", "binding"),)
+
+
+class Activation(Model):
+    """Licenses put into a container by one call."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    ticket_id = fields.CharField(max_length=64, db_index=True)
+    container_id = fields.CharField(max_length=64, db_index=True)
+    state = fields.CharField(max_length=16)
+    activated_at = InstantField()
+    ended_at = InstantField(null=True)
+
+    class Meta:
+        table = "activation"
+
+
+class SeatPool(Model):
+    """The seats of one license in one activation, and how many are in use: the row that every lease locks.
+
+    `binding` repeats the container's, so that a checkout finds its pools without a join. `valid_until`
+    is the earliest end the terms name. A closed pool grants nothing more.
+    """
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    activation_id = fields.CharField(max_length=64, db_index=True)
+    license_id = fields.CharField(max_length=64, db_index=True)
+    container_id = fields.CharField(max_length=64, db_index=True)
+    binding = fields.CharField(max_length=255)
+    product_code = fields.CharField(max_length=64)
+    leasing = fields.BooleanField()
+    state = fields.CharField(max_length=16, default="open")
+    seats = fields.BigIntField()
+    overdraft = fields.BigIntField(default=0)
+    unlimited = fields.BooleanField(default=False)
+    in_use = fields.BigIntField(default=0)
+    valid_until = InstantField(null=True)
+
+    class Meta:
+        table = "seat_pool"
+        indexes = (("binding", "product_code"),)
+
+
+class Lease(Model):
+    """A live claim. `charged` seats of it are counted: leases of one `share_key` in a pool count once."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    pool_id = fields.CharField(max_length=64, db_index=True)
+    license_id = fields.CharField(max_length=64)
+    product_code = fields.CharField(max_length=64)
+    user_id = fields.CharField(max_length=255)
+    station = fields.CharField(max_length=200, null=True)
+    feature = fields.CharField(max_length=64, null=True)
+    share_key = fields.CharField(max_length=270)
+    seats = fields.BigIntField()
+    charged = fields.BigIntField()
+    granted_at = InstantField()
+    expires_at = InstantField()
+
+    class Meta:
+        table = "lease"
+
+
+class PastLease(Model):
+    """A lease that ended, for the usage report."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    lease_id = fields.CharField(max_length=64)
+    license_id = fields.CharField(max_length=64)
+    product_code = fields.CharField(max_length=64)
+    seats = fields.BigIntField()
+    granted_at = InstantField()
+    ended_at = InstantField(db_index=True)
+
+    class Meta:
+        table = "past_lease"
+
+
+class Denial(Model):
+    """How often a checkout was refused for want of seats, per license and minute."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    license_id = fields.CharField(max_length=64)
+    product_code = fields.CharField(max_length=64)
+    minute = InstantField(db_index=True)
+    count = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "denial"
+        unique_together = (("license_id", "minute"),)
+
+
+class UnitConsumption(Model):
+    """One consumption of units: the caller's request id makes it happen once."""
+
+    request_id = fields.CharField(max_length=64, primary_key=True)
+    digest = fields.CharField(max_length=64)
+    remaining = fields.BigIntField()
+    at = InstantField()
+
+    class Meta:
+        table = "unit_consumption"
+
+
+class Chain(Model):
+    """The head of one event chain."""
+
+    id = fields.IntField(primary_key=True, generated=False)
+    seq = fields.BigIntField(default=0)
+    hash = fields.CharField(max_length=64)
+
+    class Meta:
+        table = "chain"
+
+
+class Event(Model):
+    """One change: `id` is chain and number, `data` is canonical JSON."""
+
+    id = fields.CharField(max_length=32, primary_key=True)
+    chain = fields.IntField()
+    seq = fields.BigIntField()
+    at = InstantField()
+    kind = fields.CharField(max_length=64)
+    actor = fields.CharField(max_length=300)
+    data = fields.TextField()
+    previous_hash = fields.CharField(max_length=64)
+    hash = fields.CharField(max_length=64)
+
+    class Meta:
+        table = "event"
+        unique_together = (("chain", "seq"),)
+
+
+class ApiKey(Model):
+    """A key: only a hash of its secret is here."""
+
+    id = fields.CharField(max_length=32, primary_key=True)
+    name = fields.CharField(max_length=200, default="")
+    scopes = fields.CharField(max_length=100)
+    secret_hash = fields.CharField(max_length=64)
+    created_at = InstantField()
+    revoked_at = InstantField(null=True)
+
+    class Meta:
+        table = "api_key"
+
+
+class Nonce(Model):
+    """A nonce of a password digest that was used."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    expires_at = InstantField(db_index=True)
+
+    class Meta:
+        table = "nonce"
+
+
+class Answer(Model):
+    """The first answer under an idempotency key: `id` hashes caller, operation and key."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    digest = fields.CharField(max_length=64)
+    reply = fields.TextField()
+    at = InstantField(db_index=True)
+
+    class Meta:
+        table = "answer"
