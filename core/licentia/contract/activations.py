@@ -24,7 +24,6 @@ from licentia.errors import (
     Conflict,
     ContainerKindNotAllowed,
     ContainerUnknown,
-    IdempotencyMismatch,
     LicenseExpired,
     LicenseWithdrawn,
     NotFound,
@@ -115,7 +114,7 @@ OPERATIONS = (
     Operation(
         "ActivateTicket", "depot", "POST", "/v1/tickets/{code}/activations", "activations:activate_ticket",
         ActivateTicket, Activation, "Activate licenses of a ticket into a container.",
-        (TicketUnknown, NotFound, Conflict, IdempotencyMismatch, *_ACTIVATING),
+        (TicketUnknown, NotFound, Conflict, *_ACTIVATING),
         mutates=True, keyed=True, creates=True, user=lambda request: request.container.user,
     ),
     Operation(
@@ -130,7 +129,7 @@ OPERATIONS = (
     Operation(
         "MoveActivation", "depot", "POST", "/v1/activations/{activation_id}/move", "activations:move_activation",
         MoveActivation, Activation, "Move an activation to another container.",
-        (NotFound, Conflict, IdempotencyMismatch, *_ACTIVATING),
+        (NotFound, Conflict, *_ACTIVATING),
         mutates=True, keyed=True, creates=True, user=lambda request: request.container.user,
     ),
 )

@@ -23,7 +23,6 @@ from licentia.contract.types import (
     WithdrawMode,
 )
 from licentia.errors import (
-    IdempotencyMismatch,
     LicenseExpired,
     LicenseNotYetValid,
     LicenseWithdrawn,
@@ -114,7 +113,7 @@ OPERATIONS = (
     Operation(
         "ConsumeUnits", "licensing", "POST", "/v1/users/{user}/units", "licenses:consume_units", ConsumeUnits,
         ConsumedUnits, "Consume units.",
-        (NotLicensed, ProductUnknown, UnitsExhausted, IdempotencyMismatch, LicenseExpired, LicenseNotYetValid, LicenseWithdrawn),
+        (NotLicensed, ProductUnknown, UnitsExhausted, LicenseExpired, LicenseNotYetValid, LicenseWithdrawn),
         mutates=True, user=lambda request: request.user,
     ),
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import UTC, datetime
+from functools import cache, cached_property
 from importlib import import_module
-from typing import Any, Literal, dataclass_transform
+from typing import Any, Literal, dataclass_transform, get_args, get_type_hints
 
 import msgspec
 
-from licentia.errors import UNIVERSAL, LicensingError
+from licentia.errors import UNIVERSAL, IdempotencyMismatch, LicensingError
 
 Service = Literal["admin", "sales", "depot", "licensing"]
 Method = Literal["GET", "PUT", "POST", "DELETE"]
@@ -25,9 +26,26 @@ class _Frozen(msgspec.StructMeta):
 class Request(msgspec.Struct, metaclass=_Frozen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a caller sends. Path and query parameters of REST are fields like all others."""
 
+    def __post_init__(self) -> None:
+        """Bring every instant to UTC, as it is answered and stored."""
+        for name in _instants(type(self)):
+            value = getattr(self, name)
+            if isinstance(value, datetime) and value.utcoffset():
+                try:
+                    msgspec.structs.force_setattr(self, name, value.astimezone(UTC))
+                except OverflowError:
+                    raise ValueError(f"`{name}` is outside the calendar in UTC") from None
+
 
 class Reply(msgspec.Struct, metaclass=_Frozen, frozen=True, kw_only=True):
     """What a caller gets back."""
+
+
+@cache
+def _instants(request: type[Request]) -> tuple[str, ...]:
+    """The names of the fields that hold an instant."""
+    hints = get_type_hints(request)
+    return tuple(name for name, hint in hints.items() if hint is datetime or datetime in get_args(hint))
 
 
 @dataclass(frozen=True)
@@ -39,8 +57,8 @@ class Operation:
     a POST they are the JSON body. `handler` names the use case as `module:function` below
     `licentia.services`; it is imported at the first call, so that a remote client stays light.
 
-    `mutates` runs the use case in a write transaction. `keyed` operations have no natural key, so an
-    `Idempotency-Key` makes a repeat safe. `user` gives the user that a request speaks for, which the
+    `mutates` runs the use case in a write transaction, and lets the caller repeat it safely under an
+    `Idempotency-Key`; `keyed` operations have no natural key, so only that makes a repeat safe. `user` gives the user that a request speaks for, which the
     directories resolve before the use case runs.
     """
 
@@ -67,7 +85,7 @@ class Operation:
     @cached_property
     def all_errors(self) -> tuple[type[LicensingError], ...]:
         """Every error a caller may see, the universal ones included."""
-        return (*UNIVERSAL, *self.errors)
+        return (*UNIVERSAL, *self.errors, *((IdempotencyMismatch,) if self.mutates else ()))
 
     @cached_property
     def run(self) -> Callable[..., Any]:

@@ -65,7 +65,7 @@ TicketCode = Annotated[
 Name = Annotated[str, text("A name for a person to read.", max_length=200, min_length=1)]
 Text = Annotated[str, text("Free text.", max_length=1000)]
 Email = Annotated[str, text("An e-mail address; not checked further.", max_length=254)]
-Content = Annotated[str, matching(r"[A-Za-z0-9+/=\s]*", "Bytes in base64 (RFC 4648).", max_length=350_000, min_length=0)]
+Content = Annotated[str, matching(r"[A-Za-z0-9+/= \t\r\n]*", "Bytes in base64 (RFC 4648).", max_length=196_608, min_length=0)]
 Cursor = Annotated[
     str, matching(r"[A-Za-z0-9._~\-]*", "Where to go on: `next_cursor` of the page before.", max_length=1024, min_length=0)
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from licentia.errors import InvalidRequest
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*?)`)?$", re.DOTALL)
 _FIELD = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
 _REGEX = re.compile(r" matching regex .*$", re.DOTALL)
 
 
@@ -24,16 +26,39 @@ def parse(operation: Operation, values: Mapping[str, Any], *, text: bool = False
     """The request that `values` make for this operation.
 
     `values` holds every field under its JSON name, path and query parameters included. With `text`,
-    numbers, truth values and times may come as strings, as they do in a query or in XML.
+    whole numbers may come as strings, as they do in a query.
 
     Raises:
         InvalidRequest: a field is unknown, missing, of the wrong type or out of its bounds; the
             error's only problem points at it.
     """
+    if text:
+        numbers = {name: int(values[name]) for name in _numbers(operation.request) if _is_number(values.get(name))}
+        values = {**values, **numbers}
     try:
-        return msgspec.convert(values, operation.request, strict=not text)
+        return msgspec.convert(values, operation.request)
     except msgspec.ValidationError as error:
         raise _refusal(str(error)) from None
+
+
+@cache
+def _numbers(request: type[Request]) -> tuple[str, ...]:
+    """The JSON names of the fields that hold a whole number."""
+    fields = msgspec.structs.fields(request)
+    kinds = {field.encode_name: msgspec.inspect.type_info(field.type) for field in fields}
+    return tuple(name for name, kind in kinds.items() if _is_integer(kind))
+
+
+def _is_integer(kind: msgspec.inspect.Type) -> bool:
+    if isinstance(kind, msgspec.inspect.Metadata):
+        return _is_integer(kind.type)
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return any(map(_is_integer, kind.types))
+    return isinstance(kind, msgspec.inspect.IntType)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and _INTEGER.fullmatch(value) is not None
 
 
 def _refusal(message: str) -> InvalidRequest:

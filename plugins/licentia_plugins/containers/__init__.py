@@ -1,0 +1,1 @@
+"""The containers that come with Licentia, one package each."""
