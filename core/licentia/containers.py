@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Mapping
-from typing import Any, ClassVar, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -23,6 +23,7 @@ from licentia.errors import ContainerUnknown, LicensingError, Unavailable
 API = 1
 """The version of this contract. A plugin names the one it was written for in its `api`."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -131,14 +132,14 @@ class ContainerBackend(ABC):
             LicensingError: the plugin refuses, in its own words.
             Unavailable: the plugin failed.
         """
-        ref = await self._guarded("provision", self._provision(wanted))
+        ref = await self._guarded("provision", self._provision, wanted)
         if not isinstance(ref, ContainerRef) or not ref.binding:
             raise self._broken("provision", f"answered {ref!r} instead of a ContainerRef with a binding")
         return ref
 
     async def apply(self, ref: ContainerRef, update: Update) -> Delivery | None:
         """Bring the container to the contents of `update`; errors as in `provision`."""
-        delivery = await self._guarded("apply", self._apply(ref, update))
+        delivery = await self._guarded("apply", self._apply, ref, update)
         if delivery is not None and not isinstance(delivery, Delivery):
             raise self._broken("apply", f"answered {type(delivery).__name__} instead of a Delivery or None")
         if delivery is not None and not isinstance(self, OfflineDelivery):
@@ -147,20 +148,23 @@ class ContainerBackend(ABC):
 
     async def read(self, ref: ContainerRef) -> tuple[Content, ...]:
         """What the container holds; errors as in `provision`."""
-        return tuple(await self._guarded("read", self._read(ref)))
+        contents = await self._guarded("read", self._read, ref)
+        if not isinstance(contents, tuple) or not all(isinstance(content, Content) for content in contents):
+            raise self._broken("read", "did not answer a tuple of Content")
+        return contents
 
     async def retire(self, ref: ContainerRef) -> None:
         """Retire an empty container; errors as in `provision`."""
-        await self._guarded("retire", self._retire(ref))
+        await self._guarded("retire", self._retire, ref)
 
-    async def _guarded(self, method: str, call: Awaitable[T]) -> T:
+    async def _guarded(self, name: str, method: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
         try:
-            return await call
+            return await method(*given, **named)
         except LicensingError:
             raise
         except Exception as error:
-            log.exception("plugin_failed", plugin=f"container({self.kind})", method=method)
-            raise self._broken(method, f"failed with {type(error).__name__}") from error
+            log.exception("plugin_failed", plugin=f"container({self.kind})", method=name)
+            raise self._broken(name, f"failed with {type(error).__name__}") from error
 
     def _broken(self, method: str, what: str) -> Unavailable:
         return Unavailable(

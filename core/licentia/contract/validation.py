@@ -19,7 +19,7 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*?)`)?$", re.DOTALL)
 _FIELD = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
-_REGEX = re.compile(r" matching regex .*$", re.DOTALL)
+_REGEX = re.compile(r" matching regex '\^(?:\(\?:(?P<form>.*)\)|.*)\$\(.*$", re.DOTALL)
 
 
 def parse(operation: Operation, values: Mapping[str, Any], *, text: bool = False) -> Request:
@@ -70,4 +70,11 @@ def _refusal(message: str) -> InvalidRequest:
         steps.append(field["name"])
         what = "this field is not known here" if "unknown" in what else "this field is required"
     pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
-    return InvalidRequest.at(pointer, _REGEX.sub(" of the allowed form", what))
+    return InvalidRequest.at(pointer, _REGEX.sub(_form, what))
+
+
+def _form(match: re.Match[str]) -> str:
+    """What a text has to look like: the published pattern, or what the pattern of free text means."""
+    if match["form"] is None:
+        return " without control characters"
+    return f" of the form {match['form']}".replace("\\\\", "\\")

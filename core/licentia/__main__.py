@@ -1,0 +1,5 @@
+"""`python -m licentia` is the command `licentia`."""
+
+from licentia.cli import main
+
+main()

@@ -1,0 +1,108 @@
+"""The command of an operation: its parameters, its request, and the reply shown."""
+
+from __future__ import annotations
+
+import json
+from inspect import getdoc
+from typing import Any, BinaryIO
+
+import click
+import msgspec
+from msgspec import inspect
+
+from licentia.cli.backend import connect
+from licentia.cli.command import Command, connection_options, epilog, output_option
+from licentia.cli.fields import argument, fields_of, is_nested, option
+from licentia.cli.forms import FORMS
+from licentia.cli.text import more_pages, next_command, render
+from licentia.cli.tree import Verb
+from licentia.contract import BY_NAME, Operation, Request, parse
+
+
+def operation_command(name: str, verb: Verb) -> Command:
+    """The command `name`, which calls the operation of `verb`."""
+    operation = BY_NAME[verb.operation]
+
+    def run(output: str, url: str | None, key: str | None, config: Any, **values: Any) -> None:
+        idempotency_key = values.pop("idempotency_key", None)
+        request = build(operation, values)
+        with connect(url, key, config) as licentia:
+            reply = licentia.call(operation, request, idempotency_key=idempotency_key)
+        if output == "json":
+            if reply is not None:
+                click.echo(msgspec.json.format(msgspec.json.encode(reply)))
+            return
+        click.echo(render(reply) if reply is not None else "Done.")
+        for line in (more_pages(request, reply), next_command(verb.then, reply)):
+            if line:
+                click.echo(f"\n{line}")
+
+    more = f"REST: {operation.method} {operation.path}, "
+    more += "without a key." if operation.open else f"scope {operation.service}."
+    if operation.errors:
+        more += f" Refusals: {', '.join(error.code for error in operation.errors)}."
+    return Command(
+        name,
+        callback=run,
+        params=_parameters(operation),
+        help=getdoc(operation.request),
+        short_help=operation.summary,
+        epilog=epilog(verb.example, more),
+    )
+
+
+def _parameters(operation: Operation) -> list[click.Parameter]:
+    fields = {field.encode_name: field for field in fields_of(operation.request)}
+    parameters: list[click.Parameter] = [argument(fields.pop(name)) for name in operation.path_fields]
+    for name, field in fields.items():
+        parameters += FORMS[name].options() if is_nested(field) else [option(field)]
+    if operation.method in ("PUT", "POST"):
+        parameters.append(
+            click.Option(
+                ["--file"],
+                type=click.File("rb"),
+                help="The request as JSON, as the REST API takes it; `-` reads the standard input. "
+                "What is given by an option takes its place.",
+            )
+        )
+    if operation.keyed:
+        told = "Makes a repeat safe: under the same key it gets the first answer."
+        parameters.append(click.Option(["--idempotency-key"], help=told))
+    return [*parameters, output_option(), *connection_options()]
+
+
+def build(operation: Operation, values: dict[str, Any]) -> Request:
+    """The request made of the parameters' values, laid over the JSON of `--file`.
+
+    Raises:
+        click.UsageError: something that is required was given neither way.
+        InvalidRequest: a value breaks the contract.
+    """
+    request = _from_file(values.pop("file", None))
+    for field in fields_of(operation.request):
+        name = field.encode_name
+        value = FORMS[name].take(values) if is_nested(field) else values.pop(name)
+        if value is None or value == ():
+            if field.required and name not in request:
+                raise _missing(operation, field)
+        else:
+            request[name] = list(value) if isinstance(value, tuple) else value
+    return parse(operation, request)
+
+
+def _from_file(file: BinaryIO | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        request = json.load(file)
+    except ValueError as error:
+        raise click.BadParameter(f"this is not JSON: {error}.", param_hint="--file") from None
+    if not isinstance(request, dict):
+        raise click.BadParameter("the JSON must be an object.", param_hint="--file")
+    return request
+
+
+def _missing(operation: Operation, field: inspect.Field) -> click.UsageError:
+    first = FORMS[field.encode_name].options()[0] if is_nested(field) else option(field)
+    also = " Or give the whole request as JSON by --file." if operation.mutates else ""
+    return click.UsageError(f"Missing option '{first.opts[0]}'.{also}", click.get_current_context(silent=True))

@@ -1,0 +1,150 @@
+"""Every command of `licentia`, as data: nothing is imported before it is run.
+
+A `Verb` is one operation of the contract; its options and help come from the declaration. An `Own`
+command is written by hand, at `module:object`. A `Noun` groups both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Verb:
+    """The command of one operation, with an example to paste and the command that comes next.
+
+    `then` may name fields of the reply in braces. `summary` is only needed at the root, where the
+    contract is not loaded to print the help.
+    """
+
+    operation: str
+    example: str
+    then: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Own:
+    """A command written by hand."""
+
+    target: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Noun:
+    """Commands about one kind of thing."""
+
+    summary: str
+    commands: Mapping[str, Verb | Own] = field(default_factory=dict)
+
+
+Entry = Verb | Own | Noun
+
+COMMANDS: Mapping[str, Entry] = {
+    "demo": Own("licentia.cli.commands.demo:demo", "Start a throw-away server with something to try."),
+    "init": Own("licentia.cli.commands.init:init", "Make a data folder: settings, keys, database."),
+    "serve": Own("licentia.cli.commands.serve:serve", "Serve REST and SOAP."),
+    "doctor": Own("licentia.cli.commands.doctor:doctor", "Check a data folder or a server, and say what to mend."),
+    "key": Noun(
+        "Keys of the API: who may call, and what.",
+        {
+            "create": Own("licentia.cli.commands.key:create", "Make a key."),
+            "list": Own("licentia.cli.commands.key:list_", "List the keys, without their secrets."),
+            "revoke": Own("licentia.cli.commands.key:revoke", "Revoke a key at once."),
+            "public": Verb("ListPublicKeys", "licentia key public -o json"),
+        },
+    ),
+    "product": Noun(
+        "Products: what is sold, and the terms of what it licenses.",
+        {
+            "put": Verb(
+                "PutProduct",
+                "licentia product put acme-cad --name 'Acme CAD' --item code=201001,quantity=3,features=basic+pro",
+                "licentia order create --source shop --order-number 1001 --customer c1 --line {sku}:1",
+            ),
+            "list": Verb("ListProducts", "licentia product list"),
+            "show": Verb("GetProduct", "licentia product show acme-cad"),
+        },
+    ),
+    "order": Noun(
+        "Orders: placed by a business system, answered with a ticket.",
+        {
+            "create": Verb(
+                "CreateOrder",
+                "licentia order create --source shop --order-number 1001 --customer c1 --line acme-cad:5",
+                "licentia ticket activate {ticket} --user USER",
+            ),
+            "show": Verb("GetOrder", "licentia order show shop 1001"),
+            "cancel": Verb("CancelOrder", "licentia order cancel shop 1001 --reason 'ordered twice'"),
+        },
+    ),
+    "ticket": Noun(
+        "Tickets: the pick-up code and the licenses behind it.",
+        {
+            "show": Verb("GetTicket", "licentia ticket show 7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"),
+            "activate": Verb(
+                "ActivateTicket",
+                "licentia ticket activate 7GJDG-J8HPG-QX2MN-4TRWB-9KVCS --container cloud-lite --user anna",
+                "licentia license list {user}",
+            ),
+        },
+    ),
+    "activation": Noun(
+        "Activations: licenses put into a container.",
+        {
+            "show": Verb("GetActivation", "licentia activation show 3f9c2a7b"),
+            "return": Verb("ReturnActivation", "licentia activation return 3f9c2a7b", "licentia ticket show {ticket}"),
+            "move": Verb("MoveActivation", "licentia activation move 3f9c2a7b --container cloud-lite --user ben"),
+        },
+    ),
+    "license": Noun(
+        "Licenses: what a user may use, and what the vendor takes back.",
+        {
+            "list": Verb("ListLicenses", "licentia license list anna"),
+            "withdraw": Verb(
+                "WithdrawLicense", "licentia license withdraw 7d1e44c0 --reason 'charged back' --mode at_next_contact"
+            ),
+        },
+    ),
+    "lease": Noun(
+        "Leases: time-limited claims on seats.",
+        {
+            "checkout": Verb(
+                "CheckoutLicense",
+                "licentia lease checkout my-lease-1 --product-code 201001 --user anna --station ws-07",
+                "licentia lease release {lease_id}",
+            ),
+            "release": Verb("ReleaseLease", "licentia lease release my-lease-1"),
+            "list": Verb("ListLeases", "licentia lease list --product-code 201001"),
+        },
+    ),
+    "units": Noun(
+        "Units: pay per use.",
+        {
+            "consume": Verb(
+                "ConsumeUnits",
+                "licentia units consume anna --product-code 201002 --units 5 --request-id render-0042",
+            ),
+        },
+    ),
+    "usage": Verb("GetUsage", "licentia usage --from 2026-11-01 --to 2026-12-01", summary="Read the use over a time."),
+    "events": Noun(
+        "Events: the audit trail, a chain of hashes.",
+        {
+            "list": Verb("ListEvents", "licentia events list --limit 20"),
+            "verify": Own("licentia.cli.commands.events:verify", "Recompute the chain of hashes."),
+        },
+    ),
+    "plugin": Noun(
+        "Plugins: containers, directories and more that this server can load.",
+        {"list": Verb("ListPlugins", "licentia plugin list")},
+    ),
+    "contract": Noun(
+        "The public contract, as documents.",
+        {"export": Own("licentia.cli.commands.contract:export", "Write the OpenAPI document and the WSDLs.")},
+    ),
+    "completion": Own("licentia.cli.commands.completion:completion", "Print the completion script of a shell."),
+}
+"""In the order in which a newcomer meets them."""

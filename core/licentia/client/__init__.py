@@ -1,0 +1,1 @@
+"""What reaches a Licentia server from outside; it imports nothing of the server."""
