@@ -11,6 +11,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -34,6 +35,21 @@ CHECKOUT = Path(__file__).parents[1]
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End a run whose failed test left a SQLite connection open: its thread would keep the interpreter for ever."""
+    left = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    status = getattr(config, "licentia_exit_status", None)
+    if left and status is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(status))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep the status for `pytest_unconfigure`."""
+    session.config.licentia_exit_status = exitstatus  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

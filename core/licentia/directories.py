@@ -59,7 +59,7 @@ class UserDirectory(ABC):
     async def _identify(self, claim: UserClaim) -> Subject | None:
         """The user that is meant; None if this directory has nothing to say about such a claim."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - most have nothing to give up
         """Give up connections; called once, at shutdown."""
 
     async def identify(self, claim: UserClaim) -> Subject | None:

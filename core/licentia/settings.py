@@ -105,6 +105,8 @@ def _path(wanted: type, value: Any) -> Any:
 def _override(values: dict[str, Any], path: list[str], text: str) -> None:
     for step in path[:-1]:
         values = values.setdefault(step, {})
+        if not isinstance(values, dict):
+            raise SettingsError(f"{PREFIX}{'__'.join(path).upper()}: `{step}` is a plain setting, not a table.")
     try:
         values[path[-1]] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

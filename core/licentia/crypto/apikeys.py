@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +24,11 @@ DIGEST_WINDOW = timedelta(minutes=5)
 def new_key_id() -> str:
     """80 random bits as 16 lower-case letters and digits."""
     return base64.b32encode(secrets.token_bytes(10)).decode().lower()
+
+
+def is_key_id(text: str) -> bool:
+    """Whether this has the form of an id."""
+    return re.fullmatch("[a-z2-7]{16}", text) is not None
 
 
 def secret_of(master: bytes, key_id: str) -> str:

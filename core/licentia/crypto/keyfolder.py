@@ -19,11 +19,18 @@ class KeyFolderError(Exception):
 
 
 class KeyFolder:
-    """Reads the keys and makes those that are missing, safely when several processes start at once."""
+    """Reads the keys and makes those that are missing, safely when several processes start at once.
+
+    Raises:
+        KeyFolderError: the folder cannot be made.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise KeyFolderError(f"The folder {folder} cannot be made: {error.strerror or error}.") from None
 
     def master(self) -> bytes:
         """The master secret, 32 bytes.

@@ -6,11 +6,21 @@ import base64
 import binascii
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 
 import msgspec
+from tortoise.expressions import Q
 
 from licentia import containers
-from licentia.containers import ContainerBackend, ContainerRef, ContainerRequest, Content, Host, OfflineDelivery, Update
+from licentia.containers import (
+    ContainerBackend,
+    ContainerRef,
+    ContainerRequest,
+    Content,
+    Host,
+    OfflineDelivery,
+    Update,
+)
 from licentia.contract.activations import (
     ActivatedLicense,
     ActivateTicket,
@@ -27,6 +37,7 @@ from licentia.errors import (
     ContainerKindNotAllowed,
     InvalidRequest,
     LicenseNotYetValid,
+    LicensingError,
     NotFound,
     TicketExhausted,
 )
@@ -42,9 +53,10 @@ async def activate_ticket(request: ActivateTicket, context: Context) -> Activati
     ticket = await find_ticket(request.code, context)
     licenses = await lock_licenses(ticket_id=ticket.id)
     backend = context.plugins.container(request.container.kind)
-    chosen = _choose(request, licenses, backend)
+    chosen = _choose(request, licenses, backend, await context.tx.now())
     seats = [(license, request.quantity or stock_of(license).available) for license in chosen]
-    return await _place(ticket, seats, backend, request.container, "activation.created", context)
+    ref = await _provision(backend, request.container, context)
+    return await _place(ticket, seats, backend, ref, "activation.created", context)
 
 
 async def get_activation(request: GetActivation, context: Context) -> Activation:
@@ -66,29 +78,43 @@ async def move_activation(request: MoveActivation, context: Context) -> Activati
     activation = await _locked(request.activation_id, context)
     if activation.ended_at is not None:
         raise Conflict(
-            f"The activation {activation.id!r} ended already.", help="Move the activation that followed it, if any."
+            f"The activation {activation.id!r} ended already.",
+            help="Move the activation that followed it, if any.",
         )
     backend = context.plugins.container(request.container.kind)
+    _, licenses = await _lock_contents(activation, context)
+    for license in licenses.values():
+        _check_kind(license, backend)
+    ref = await _provision(backend, request.container, context)
+    target = Q(kind=backend.kind, binding=ref.binding)
+    await models.Container.filter(Q(id=activation.container_id) | target).order_by("id").select_for_update()
     taken = await _take_back(activation, request.receipt, "activation.returned", context)
     # What the order no longer covers was paid back by the return, so fewer seats may be left.
     seats = [(license, min(count, stock_of(license).available)) for license, count in taken]
-    for license, _ in seats:
-        _check_kind(license, backend)
     ticket = await models.Ticket.get(id=activation.ticket_id)
-    return await _place(ticket, seats, backend, request.container, "activation.moved", context, moved_from=activation.id)
+    return await _place(ticket, seats, backend, ref, "activation.moved", context, moved_from=activation.id)
 
 
 def _choose(
-    request: ActivateTicket, licenses: Sequence[models.License], backend: ContainerBackend
+    request: ActivateTicket, licenses: Sequence[models.License], backend: ContainerBackend, now: datetime
 ) -> list[models.License]:
-    """The licenses that the request means."""
+    """The licenses that the request means; by default all with seats left that may go into the container now."""
     if request.license_ids is None:
-        left = [license for license in licenses if stock_of(license).available > 0]
-        fitting = [license for license in left if _refused_kind(license, backend) is None]
-        if left and not fitting:
-            _check_kind(left[0], backend)
+        refusal: LicensingError | None = None
+        fitting = []
+        for license in licenses:
+            if stock_of(license).available > 0:
+                try:
+                    _check_kind(license, backend)
+                    _check_end(license, now)
+                except LicensingError as error:
+                    refusal = refusal or error
+                else:
+                    fitting.append(license)
         if not fitting:
-            raise TicketExhausted("Every license of the ticket is activated, returned to the vendor or withdrawn.")
+            raise refusal or TicketExhausted(
+                "Every license of the ticket is activated, returned to the vendor or withdrawn."
+            )
         return fitting
     by_id = {license.id: license for license in licenses}
     chosen = []
@@ -100,23 +126,27 @@ def _choose(
     return chosen
 
 
-async def _place(
-    ticket: models.Ticket,
-    seats: list[tuple[models.License, int]],
-    backend: ContainerBackend,
-    wanted: Container,
-    event: str,
-    context: Context,
-    moved_from: str | None = None,
-) -> Activation:
-    """Place so many seats of each license into the wanted container."""
-    ref = await backend.provision(
+async def _provision(backend: ContainerBackend, wanted: Container, context: Context) -> ContainerRef:
+    """The container that is meant."""
+    return await backend.provision(
         ContainerRequest(
             user=None if context.subject is None else context.subject.user,
             container_id=wanted.container_id,
             request=_decoded(wanted.request, "/container/request"),
         )
     )
+
+
+async def _place(
+    ticket: models.Ticket,
+    seats: list[tuple[models.License, int]],
+    backend: ContainerBackend,
+    ref: ContainerRef,
+    event: str,
+    context: Context,
+    moved_from: str | None = None,
+) -> Activation:
+    """Place so many seats of each license into the container that is meant."""
     container = await _container(backend.kind, ref, context)
     now = await context.tx.now()
     activation = models.Activation(
@@ -124,15 +154,12 @@ async def _place(
     )
     placed = []
     for license, count in seats:
-        if count < 1:
-            raise TicketExhausted(f"No seat of license {license.id!r} is left.")
-        await save_stock(license, stock_of(license).place(count))
+        # None left is refused as one too many is, and for the same reasons.
+        await save_stock(license, stock_of(license).place(max(1, count)))
         license.first_activated_at = license.first_activated_at or now
         await license.save(update_fields=["first_activated_at"])
         terms = terms_of(license)
-        valid = validity_of(license, terms)
-        with suppress(LicenseNotYetValid):  # It may wait in its container until its time comes.
-            check_validity(valid, now)
+        _check_end(license, now)
         overdraft = terms.overdraft - license.overdraft_placed
         license.overdraft_placed = terms.overdraft
         await license.save(update_fields=["overdraft_placed"])
@@ -147,7 +174,7 @@ async def _place(
             seats=count,
             overdraft=overdraft,
             unlimited=terms.license_model == "unlimited",
-            valid_until=valid.until,
+            valid_until=validity_of(license, terms).until,
         )
         placed.append({"license_id": license.id, "quantity": count})
     delivery = await _update(container, backend, ref)
@@ -170,13 +197,11 @@ async def _take_back(
     activation: models.Activation, receipt: str | None, event: str, context: Context
 ) -> list[tuple[models.License, int]]:
     """End the leases, close the pools, give the seats back; the licenses with the seats they had placed."""
+    pools, licenses = await _lock_contents(activation, context)
     container = await models.Container.filter(id=activation.container_id).select_for_update().get()
     backend = context.plugins.container(container.kind)
     if receipt is not None and not isinstance(backend, OfflineDelivery):
         raise InvalidRequest.at("/receipt", f"a container of kind {container.kind!r} is on the server and gives none")
-    ids = await models.SeatPool.filter(activation_id=activation.id).values_list("license_id", flat=True)
-    licenses = {license.id: license for license in await lock_licenses(id__in=list(ids))}
-    pools = await ledger.lock_pools_of(context.tx, "activation_id", activation.id)
     now = await context.tx.now()
     taken = []
     for pool in pools:
@@ -243,6 +268,15 @@ async def _locked(activation_id: str, context: Context) -> models.Activation:
     return await _own(found, activation_id, context)
 
 
+async def _lock_contents(
+    activation: models.Activation, context: Context
+) -> tuple[list[ledger.Pool], dict[str, models.License]]:
+    """The pools of an activation that are not closed, and their licenses by id."""
+    pools = await ledger.lock_pools_of(context.tx, "activation_id", activation.id)
+    licenses = await lock_licenses(id__in=[pool.license_id for pool in pools]) if pools else []
+    return pools, {license.id: license for license in licenses}
+
+
 async def _own(activation: models.Activation | None, activation_id: str, context: Context) -> models.Activation:
     """The activation, if there is one and the caller may see it: an end user sees the own ones only."""
     subject = context.caller.subject
@@ -263,6 +297,11 @@ def _refused_kind(license: models.License, backend: ContainerBackend) -> str | N
     if terms.license_model == "node_locked" and not backend.device_bound:
         return f"License {license.id!r} is node-locked, and a container of kind {backend.kind} is bound to no machine."
     return None
+
+
+def _check_end(license: models.License, now: datetime) -> None:
+    with suppress(LicenseNotYetValid):  # It may wait in its container until its time comes.
+        check_validity(validity_of(license, terms_of(license)), now)
 
 
 def _check_kind(license: models.License, backend: ContainerBackend) -> None:
@@ -289,7 +328,7 @@ async def _shown(activation: models.Activation) -> Activation:
                 product_code=license.product_code,
                 name=license.name,
                 quantity=pools[license.id].seats,
-                expires_at=pools[license.id].valid_until,
+                expires_at=validity_of(license, terms_of(license)).until,
             )
             for license in licenses
         ],

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ import msgspec
 import structlog
 
 from licentia.contract.operation import Operation, Reply, Request
-from licentia.crypto.apikeys import new_key_id, split_key
+from licentia.crypto.apikeys import is_key_id, new_key_id, split_key
 from licentia.crypto.keyfolder import KeyFolder
 from licentia.crypto.leases import LeaseSigner
 from licentia.directories import Subject, UserClaim
@@ -38,8 +39,8 @@ from licentia.services.keys import ApiKeyInfo, KeyRing
 from licentia.services.limits import Limiter
 from licentia.settings import Settings
 from licentia.storage import eventlog, models
-from licentia.storage.database import Connection, Database, is_database_error, is_transient
-from licentia.storage.eventlog import Recorded
+from licentia.storage.database import Connection, Database, Transaction, is_database_error, is_transient
+from licentia.storage.eventlog import Mark, Recorded
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -98,20 +99,14 @@ class Application:
             Unauthenticated: there are none, or they are not good.
             TooManyRequests: they are not good, and too many from this address were not.
         """
-        if credentials is None:
-            raise Unauthenticated("No credentials were sent.")
         try:
-            return await self._finish(self._caller(credentials, address))
-        except Unauthenticated:
-            if not await self._failures.failed(address):
-                await self._failures.check(address)
-                raise
-            await self._finish(self._record_failure(credentials, address))
-            raise
+            return await self._authenticate(credentials, address)
         except LicensingError:
             raise
         except Exception as error:
-            raise _as_answer(error) from error
+            answer = _as_answer(error)
+            log.exception("authentication_broken", code=answer.code)
+            raise answer from error
 
     async def call(
         self,
@@ -132,7 +127,7 @@ class Application:
                 raise Forbidden(f"{operation.name} needs the scope {operation.service!r}.")
             subject = await self._subject(operation, request, caller)
             if not operation.mutates:
-                return await self._query(operation, request, caller, subject)
+                return await _persist(lambda: self._query(operation, request, caller, subject))
             key = None if idempotency_key is None else _Repeat.of(caller, operation, request, idempotency_key)
             return await self._finish(self._mutate(operation, request, caller, subject, key))
         except LicensingError:
@@ -204,6 +199,18 @@ class Application:
             for key in keys
         ]
 
+    async def _authenticate(self, credentials: Credentials | None, address: str) -> Caller:
+        if credentials is None:
+            raise Unauthenticated("No credentials were sent.")
+        try:
+            return await self._finish(_persist(lambda: self._caller(credentials, address)))
+        except Unauthenticated:
+            if await self._failures.failed(address):
+                await self._finish(self._record_failure(credentials, address))
+            else:
+                await self._failures.check(address)
+            raise
+
     async def _caller(self, credentials: Credentials, address: str) -> Caller:
         if isinstance(credentials, BearerToken):
             parts = split_key(credentials.token)
@@ -214,8 +221,10 @@ class Application:
         return await self._ring.caller(credentials, address)
 
     async def _record_failure(self, credentials: Credentials, address: str) -> None:
-        key_id = credentials.key_id[:32] if isinstance(credentials, KeyPair | KeyDigest) else None
-        failure = Recorded(kind="authentication.failed", actor="anyone", data={"address": address, "key_id": key_id})
+        said = credentials.key_id if isinstance(credentials, KeyPair | KeyDigest) else ""
+        # What is no id may be a secret in the wrong field.
+        data = {"address": address, "key_id": said if is_key_id(said) else None}
+        failure = Recorded(kind="authentication.failed", actor="anyone", data=data)
         async with self.database.write() as tx:
             await eventlog.append(tx, [failure])
 
@@ -253,14 +262,23 @@ class Application:
         subject: Subject | None,
         repeat: _Repeat | None,
     ) -> Reply | None:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return await self._in_transaction(operation, request, caller, subject, repeat)
-            except Exception as error:
-                if attempt == ATTEMPTS or not is_transient(error):
-                    raise
-                await asyncio.sleep(0.01 * attempt)
-        raise AssertionError("unreachable")
+        run = _Run()
+
+        async def once() -> Reply | None:
+            nonlocal run
+            if not await self._is_committed(run):
+                run = _Run()
+                await self._in_transaction(operation, request, caller, subject, repeat, run)
+            return run.answer()
+
+        return await _persist(once)
+
+    async def _is_committed(self, run: _Run) -> bool:
+        """Whether a run took effect although its connection was lost."""
+        if run.mark is None:
+            return False
+        async with self.database.write() as tx:
+            return await eventlog.is_committed(tx, run.mark)
 
     async def _in_transaction(
         self,
@@ -269,31 +287,28 @@ class Application:
         caller: Caller,
         subject: Subject | None,
         repeat: _Repeat | None,
-    ) -> Reply | None:
-        refusal: LicensingError | None = None
+        run: _Run,
+    ) -> None:
         context: Context | None = None
         try:
             async with self.database.write() as tx:
-                if repeat is not None and (answer := await repeat.answer()):
-                    return msgspec.json.decode(answer, type=operation.reply) if operation.reply else None
+                if repeat is not None and (answer := await repeat.answer(tx)):
+                    run.reply = msgspec.json.decode(answer, type=operation.reply) if operation.reply else None
+                    return
                 context = self._context(caller, tx, subject)
-                reply: Reply | None = None
                 try:
-                    reply = await operation.run(request, context)
+                    run.reply = await operation.run(request, context)
                 except LicensingError as error:
                     if not context.keep:
                         raise
-                    refusal = error
-                if repeat is not None and refusal is None:
-                    await repeat.keep(reply, tx)
-                await eventlog.append(tx, [*context.recorded, *context.audited])
+                    run.refusal = error
+                if repeat is not None and run.refusal is None:
+                    await repeat.keep(run.reply, tx)
+                run.mark = await eventlog.append(tx, [*context.recorded, *context.audited])
         except LicensingError:
             if context is not None and context.audited:
                 await self._record_audited(context)
             raise
-        if refusal is not None:
-            raise refusal
-        return reply
 
     async def _record_audited(self, context: Context) -> None:
         async with self.database.write() as tx:
@@ -318,6 +333,21 @@ class Application:
         return await asyncio.shield(task)
 
 
+@dataclass
+class _Run:
+    """One run of a mutation: what it answers when it is committed, and the mark that tells whether it is."""
+
+    reply: Reply | None = None
+    refusal: LicensingError | None = None
+    mark: Mark | None = None
+
+    def answer(self) -> Reply | None:
+        """The reply, or the refusal raised."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.reply
+
+
 class _Repeat(msgspec.Struct, frozen=True):
     """An idempotency key: which call it stands for, and what the request was."""
 
@@ -330,8 +360,9 @@ class _Repeat(msgspec.Struct, frozen=True):
         digest = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
         return cls(hashlib.sha256(name).hexdigest(), digest)
 
-    async def answer(self) -> str | None:
-        """The answer that the first call got, if there was one."""
+    async def answer(self, tx: Transaction) -> str | None:
+        """The answer that the first call got, if there was one; waits for that call if it still runs."""
+        await tx.take_turns(int(self.id[:15], 16))
         kept = await models.Answer.get_or_none(id=self.id)
         if kept is None:
             return None
@@ -344,6 +375,18 @@ class _Repeat(msgspec.Struct, frozen=True):
         await models.Answer.filter(at__lt=now - ANSWERS_KEPT).delete()
         text = msgspec.json.encode(reply).decode()
         await models.Answer.create(id=self.id, digest=self.digest, reply=text, at=now)
+
+
+async def _persist(work: Callable[[], Awaitable[T]]) -> T:
+    """Do it again when it lost a race or its connection, a few times."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return await work()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            await asyncio.sleep(0.01 * attempt)
+    return await work()
 
 
 def _as_answer(error: Exception) -> LicensingError:

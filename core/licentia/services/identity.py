@@ -33,20 +33,27 @@ def ANYONE(address: str) -> Caller:  # noqa: N802 - reads as the constant beside
     return Caller(actor="anyone", scopes=frozenset(), address=address)
 
 
-class BearerToken(msgspec.Struct, frozen=True):
+class _Secret(msgspec.Struct, frozen=True):
+    """What does not show itself in a log or a traceback."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
+
+
+class BearerToken(_Secret, frozen=True):
     """`Authorization: Bearer`: a key of ours, or a token of the vendor's identity provider."""
 
     token: str
 
 
-class KeyPair(msgspec.Struct, frozen=True):
+class KeyPair(_Secret, frozen=True):
     """HTTP Basic or WS-Security PasswordText; `secret` may be the secret part or the whole key."""
 
     key_id: str
     secret: str
 
 
-class KeyDigest(msgspec.Struct, frozen=True):
+class KeyDigest(_Secret, frozen=True):
     """WS-Security PasswordDigest: SHA-1 over nonce, created and the secret part or the whole key."""
 
     key_id: str

@@ -44,8 +44,9 @@ class KeyRing:
         Raises:
             Unauthenticated: the key is unknown, revoked or wrong, or the digest is stale or was used before.
         """
+        known = apikeys.is_key_id(credentials.key_id)
         async with self._database.read():
-            key = await models.ApiKey.get_or_none(id=credentials.key_id[:64])
+            key = await models.ApiKey.get_or_none(id=credentials.key_id) if known else None
         # An unknown key takes the same time as a wrong one.
         stored = key.secret_hash if key is not None else "0" * 64
         if isinstance(credentials, KeyPair):

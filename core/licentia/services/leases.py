@@ -26,27 +26,32 @@ from licentia.storage.ledger import Held, Pool
 
 async def checkout_license(request: CheckoutLicense, context: Context) -> GrantedLease:
     """Renew the lease of this id if it lives, else claim it."""
-    if found := await ledger.find_lease(context.tx, request.lease_id):
-        pool = await ledger.lock_pool(context.tx, found.pool_id)
-        now = await context.tx.now()
-        # Read again: only now does nobody else change it.
-        lease = await ledger.find_lease(context.tx, request.lease_id)
-        if lease is not None and lease.expires_at > now:
+    pools = await ledger.lock_usable_pools(context.tx, context.user.bindings, request.product_code)
+    found = await _lock_lease(request.lease_id, pools, context)
+    now = await context.tx.now()
+    if found is not None:
+        lease, pool = found
+        if lease.expires_at > now:
             return await _renew(request, lease, pool, now, context)
-        if lease is not None:
-            await _end(pool, [lease], "lease.expired", now, context)
-    return await _claim(request, context)
+        after = await _end(pool, [lease], "lease.expired", now, context)
+        pools = [after if pool.id == after.id else pool for pool in pools]
+    return await _claim(request, pools, now, context)
 
 
 async def release_lease(request: ReleaseLease, context: Context) -> None:
-    """Give the seats back; what is gone already is as good as released."""
-    if found := await ledger.find_lease(context.tx, request.lease_id):
-        pool = await ledger.lock_pool(context.tx, found.pool_id)
-        lease = await ledger.find_lease(context.tx, request.lease_id)
-        if lease is not None and _is_own(lease, context):
+    """Give the seats back, at once or when they have lingered; what is gone already is as good as released."""
+    if found := await _lock_lease(request.lease_id, [], context):
+        lease, pool = found
+        if _is_own(lease, context):
             now = await context.tx.now()
-            kind = "lease.released" if lease.expires_at > now else "lease.expired"
-            await _end(pool, [lease], kind, now, context)
+            if lease.expires_at <= now:
+                await _end(pool, [lease], "lease.expired", now, context)
+            elif not pool.terms.linger_seconds:
+                await _end(pool, [lease], "lease.released", now, context)
+            elif lease.released_at is None:
+                until = _not_beyond(pool, now + timedelta(seconds=pool.terms.linger_seconds))
+                await ledger.linger(context.tx, lease, until, now)
+                context.record("lease.lingers", lease_id=lease.id, license_id=lease.license_id, until=until)
 
 
 async def list_leases(request: ListLeases, context: Context) -> LeasePage:
@@ -74,6 +79,16 @@ async def end_all(pool: Pool, kind: str, now: datetime, context: Context) -> int
     return sum(lease.expires_at > now for lease in leases)
 
 
+async def _lock_lease(lease_id: str, locked: list[Pool], context: Context) -> tuple[Held, Pool] | None:
+    """The lease of this id with its pool, which is locked by now: only then does nobody else change it."""
+    pools = {pool.id: pool for pool in locked}
+    while lease := await ledger.find_lease(context.tx, lease_id):
+        if lease.pool_id in pools:
+            return lease, pools[lease.pool_id]
+        pools[lease.pool_id] = await ledger.lock_pool(context.tx, lease.pool_id)
+    return None
+
+
 async def _renew(request: CheckoutLicense, lease: Held, pool: Pool, now: datetime, context: Context) -> GrantedLease:
     if not _is_own(lease, context):
         raise Conflict("The lease id is in use by somebody else.", help="Make lease ids that are unique, as UUIDs are.")
@@ -86,8 +101,10 @@ async def _renew(request: CheckoutLicense, lease: Held, pool: Pool, now: datetim
     try:
         if pool.state != "open":
             raise LicenseWithdrawn("The license was withdrawn by the vendor.")
+        if pool.binding not in context.user.bindings:
+            raise NotLicensed(f"The user {request.user!r} has no license for {request.product_code!r} any more.")
         check_validity(Validity(pool.terms.activation_at, pool.valid_until), now)
-    except (LicenseWithdrawn, LicenseExpired):
+    except (LicenseWithdrawn, NotLicensed, LicenseExpired):
         await _end(pool, [lease], "lease.ended", now, context)
         context.keep = True
         raise
@@ -98,12 +115,10 @@ async def _renew(request: CheckoutLicense, lease: Held, pool: Pool, now: datetim
     return _granted(renewed, pool, pool.in_use, now, context, created=False)
 
 
-async def _claim(request: CheckoutLicense, context: Context) -> GrantedLease:
+async def _claim(request: CheckoutLicense, pools: list[Pool], now: datetime, context: Context) -> GrantedLease:
     """Take seats of the first license that has them: the one that expires soonest, then by id."""
-    pools = await ledger.lock_usable_pools(context.tx, context.user.bindings, request.product_code)
     if not pools:
-        raise await _why_nothing(request, context)
-    now = await context.tx.now()
+        raise await why_nothing(request.product_code, context)
     refusal: LicensingError | None = None
     full: list[Pool] = []
     for pool in sorted(pools, key=lambda pool: (pool.valid_until is None, pool.valid_until, pool.id)):
@@ -111,7 +126,8 @@ async def _claim(request: CheckoutLicense, context: Context) -> GrantedLease:
             check_validity(Validity(pool.terms.activation_at, pool.valid_until), now)
             check_use(pool.terms, feature=request.feature, release_date=request.release_date)
         except LicensingError as error:
-            refusal = refusal or error
+            if refusal is None or isinstance(refusal, LicenseExpired):
+                refusal = error
             continue
         if granted := await _grant(request, pool, now, context):
             return granted
@@ -172,23 +188,18 @@ async def _grant(request: CheckoutLicense, pool: Pool, now: datetime, context: C
 
 
 async def _note_first_use(pool: Pool, now: datetime, context: Context) -> Pool:
-    """A usage period starts with the first use of the license, in whichever container."""
-    if pool.terms.usage_period_days is None:
+    """A usage period starts with the first use of the license, for all containers it is in."""
+    if pool.terms.usage_period_days is None or pool.first_used_at is not None:
         return pool
     row = await context.tx.row(
-        "UPDATE license SET first_used_at = COALESCE(first_used_at, $2) WHERE id = $1"
-        " RETURNING first_used_at, first_activated_at",
+        "UPDATE license SET first_used_at = COALESCE(first_used_at, $2) WHERE id = $1 RETURNING first_used_at",
         pool.license_id,
         to_micros(now),
     )
     assert row is not None
-    until = validity(
-        pool.terms,
-        activated_at=from_micros(row["first_activated_at"]),
-        first_used_at=from_micros(row["first_used_at"]),
-    ).until
-    await ledger.set_valid_until(context.tx, pool, until)
-    return msgspec.structs.replace(pool, valid_until=until)
+    used_at = from_micros(row["first_used_at"])
+    until = validity(pool.terms, activated_at=pool.first_activated_at, first_used_at=used_at).until
+    return msgspec.structs.replace(pool, first_used_at=used_at, valid_until=until)
 
 
 async def _end(pool: Pool, leases: list[Held], kind: str, now: datetime, context: Context) -> Pool:
@@ -207,18 +218,20 @@ async def _end(pool: Pool, leases: list[Held], kind: str, now: datetime, context
     return after
 
 
-async def _why_nothing(request: CheckoutLicense, context: Context) -> LicensingError:
-    await check_product_code(request.product_code)
-    marks = ", ".join(f"${index}" for index in range(2, len(context.user.bindings) + 2))
+async def why_nothing(product_code: str, context: Context) -> LicensingError:
+    """Why the user has no license for a product code that may be used."""
+    await check_product_code(product_code)
+    user = context.user
+    marks = ", ".join(f"${index}" for index in range(2, len(user.bindings) + 2))
     withdrawn = await context.tx.row(
-        "SELECT l.id FROM seat_pool p JOIN license l ON l.id = p.license_id WHERE p.product_code = $1"
-        f" AND p.binding IN ({marks}) AND l.standing <> 'live' LIMIT 1",
-        request.product_code,
-        *context.user.bindings,
+        "SELECT l.id FROM seat_pool p JOIN license l ON l.id = p.license_id WHERE p.product_code = $1"  # noqa: S608
+        f" AND p.binding IN ({marks}) AND p.state = 'closing' LIMIT 1",
+        product_code,
+        *user.bindings,
     )
     if withdrawn is not None:
-        return LicenseWithdrawn(f"The license of {request.user!r} for {request.product_code!r} was withdrawn.")
-    return NotLicensed(f"The user {request.user!r} has no license for {request.product_code!r}.")
+        return LicenseWithdrawn(f"The license of {user.user!r} for {product_code!r} was withdrawn.")
+    return NotLicensed(f"The user {user.user!r} has no license for {product_code!r}.")
 
 
 async def _count_denial(pool: Pool, now: datetime, context: Context) -> None:
@@ -236,7 +249,7 @@ async def _who_holds(request: CheckoutLicense, full: list[Pool], context: Contex
     seats = sum(pool.seats + pool.overdraft for pool in full)
     holders = [lease for pool in full for lease in await ledger.leases_of(context.tx, pool.id)]
     names = [
-        f"{lease.user_id}{'@' + lease.station if lease.station else ''} until {lease.expires_at:%H:%M:%S} UTC"
+        f"{lease.user_id}{' at ' + lease.station if lease.station else ''} until {lease.expires_at:%H:%M:%S} UTC"
         for lease in sorted(holders, key=lambda lease: (lease.expires_at, lease.id))
     ]
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
@@ -251,7 +264,11 @@ def _is_own(lease: Held, context: Context) -> bool:
 
 def _expiry(request: CheckoutLicense, pool: Pool, now: datetime) -> datetime:
     longest = pool.terms.lease_ttl_seconds
-    wanted = now + timedelta(seconds=min(request.ttl_seconds or longest, longest))
+    return _not_beyond(pool, now + timedelta(seconds=min(request.ttl_seconds or longest, longest)))
+
+
+def _not_beyond(pool: Pool, wanted: datetime) -> datetime:
+    """A time, but not after the license ends."""
     return wanted if pool.valid_until is None else min(wanted, pool.valid_until)
 
 

@@ -10,11 +10,14 @@ from licentia.contract.orders import CancelOrder, CreateOrder, CreateOrderReply,
 from licentia.contract.types import OrderStatus
 from licentia.domain.orders import Held, Issue, Resize, check_lines, content_digest, diff
 from licentia.domain.tickets import new_ticket
-from licentia.errors import Conflict, FieldProblem, NotFound, ProductUnknown
+from licentia.errors import Conflict, FieldProblem, InvalidRequest, NotFound, ProductUnknown
 from licentia.services.context import Context, new_id
 from licentia.services.products import items_of
 from licentia.services.stock import lock_licenses, save_stock, shown, stock_of, terms_of
 from licentia.storage import models
+
+MOST_UNITS = 2**53 - 1
+"""The largest number that every reader of JSON takes exactly (RFC 8259, section 6)."""
 
 
 async def create_order(request: CreateOrder, context: Context) -> CreateOrderReply:
@@ -139,8 +142,20 @@ async def _apply(order: models.Order, lines: list[OrderLine], items: dict[str, A
             await _resize(licenses[change.license_id], change, context)
 
 
+def _units(line_id: str, per_unit: int | None, units: int) -> int | None:
+    """The units of pay per use that a line comes to.
+
+    Raises:
+        InvalidRequest: more than a reply can hold.
+    """
+    if per_unit is not None and per_unit * units > MOST_UNITS:
+        raise InvalidRequest.at("/lines", f"line {line_id!r} comes to more than {MOST_UNITS} units")
+    return None if per_unit is None else per_unit * units
+
+
 async def _issue(order: models.Order, issue: Issue, context: Context) -> None:
     item = issue.item
+    units_total = _units(issue.line_id, item.units, issue.units)
     ticket = await models.Ticket.get(order_id=order.id)
     license = await models.License.create(
         id=new_id("lic"),
@@ -152,7 +167,7 @@ async def _issue(order: models.Order, issue: Issue, context: Context) -> None:
         name=item.name or item.product_code,
         terms=_terms_json(item),
         quantity=issue.units * item.quantity,
-        units_total=None if item.units is None else issue.units * item.units,
+        units_total=units_total,
         created_at=await context.tx.now(),
     )
     context.record(
@@ -169,9 +184,9 @@ async def _issue(order: models.Order, issue: Issue, context: Context) -> None:
 async def _resize(license: models.License, resize: Resize, context: Context) -> None:
     before = stock_of(license)
     after = before.order(resize.seats)
-    per_unit = terms_of(license).units
-    if per_unit is not None:
-        license.units_total = max(per_unit * resize.units, license.units_used)
+    units = _units(license.line_id, terms_of(license).units, resize.units)
+    if units is not None:
+        license.units_total = max(units, license.units_used)
         await license.save(update_fields=["units_total"])
     if after != before:
         await save_stock(license, after)

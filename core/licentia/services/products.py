@@ -16,7 +16,7 @@ from licentia.contract.products import (
     PutProduct,
     PutProductReply,
 )
-from licentia.errors import InvalidRequest, NotFound, ProductUnknown
+from licentia.errors import ContainerUnknown, InvalidRequest, NotFound, ProductUnknown
 from licentia.services.context import Context
 from licentia.storage import models
 
@@ -28,14 +28,18 @@ async def put_product(request: PutProduct, context: Context) -> PutProductReply:
         if item.product_code in seen:
             raise InvalidRequest.at(f"/items/{index}/product_code", f"{item.product_code!r} occurs twice")
         seen.add(item.product_code)
-    for kind in {kind for item in request.items for kind in item.containers or []}:
-        context.plugins.container(kind)
+    for index, item in enumerate(request.items):
+        for place, kind in enumerate(item.containers or []):
+            try:
+                context.plugins.container(kind)
+            except ContainerUnknown as error:
+                raise InvalidRequest.at(f"/items/{index}/containers/{place}", error.detail) from None
     now = await context.tx.now()
     items = msgspec.json.encode(request.items).decode()
     stored, created = await models.Product.update_or_create(
         sku=request.sku, defaults={"name": request.name, "items": items, "updated_at": now}
     )
-    for code in seen:
+    for code in sorted(seen):
         await models.ProductCode.get_or_create(code=code)
     context.record("product.put", sku=request.sku, name=request.name, items=request.items)
     return PutProductReply(**_members(stored), created=created)
@@ -51,6 +55,8 @@ async def get_product(request: GetProduct, context: Context) -> Product:
 
 async def list_products(request: ListProducts, context: Context) -> ProductPage:
     """The products, by SKU."""
+    if request.cursor is not None and len(request.cursor) > 64:
+        raise InvalidRequest.at("/cursor", "not a cursor that this server gave")
     query = models.Product.filter(sku__gt=request.cursor or "").order_by("sku").limit(request.limit + 1)
     found = await query
     page = [Product(**_members(stored)) for stored in found[: request.limit]]

@@ -11,7 +11,9 @@ from licentia.contract.leases import GetUsage, LicenseUsage, ProductUsage, Usage
 from licentia.domain.usage import Span, Tally, tally
 from licentia.errors import Forbidden, InvalidRequest
 from licentia.services.context import Context
-from licentia.storage.fields import to_micros
+from licentia.storage.fields import EPOCH, to_micros
+
+_DEFAULT = timedelta(days=30)
 
 
 async def get_usage(request: GetUsage, context: Context) -> Usage:
@@ -20,7 +22,7 @@ async def get_usage(request: GetUsage, context: Context) -> Usage:
         raise Forbidden("An end user cannot read the usage of all.", help="Use a key with the scope licensing.")
     now = await context.db.now()
     to = request.to or now
-    since = request.from_ or to - timedelta(days=30)
+    since = request.from_ or max(to, EPOCH + _DEFAULT) - _DEFAULT
     if since >= to:
         raise InvalidRequest.at("/from", "not before `to`")
     spans = await _spans(since, to, now, context)
@@ -63,9 +65,9 @@ def _counts(counted: Tally) -> dict[str, int]:
 async def _spans(since: datetime, to: datetime, now: datetime, context: Context) -> list[Span]:
     """Every lease, ended or live, that falls into the time. A live one counts up to now."""
     rows = await context.db.rows(
-        "SELECT license_id, product_code, seats, granted_at, ended_at FROM past_lease"
-        " WHERE ended_at >= $1 AND granted_at < $2"
-        " UNION ALL SELECT license_id, product_code, seats, granted_at,"
+        "SELECT license_id, product_code, pool_id || ' ' || share_key AS shared, seats, granted_at, ended_at"
+        " FROM past_lease WHERE ended_at >= $1 AND granted_at < $2"
+        " UNION ALL SELECT license_id, product_code, pool_id || ' ' || share_key, seats, granted_at,"
         " CASE WHEN expires_at < $3 THEN expires_at ELSE $3 END FROM lease WHERE expires_at >= $1 AND granted_at < $2",
         to_micros(since),
         to_micros(to),

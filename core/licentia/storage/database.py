@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.context import TortoiseContext, _current_context
-from tortoise.exceptions import BaseORMException
+from tortoise.exceptions import BaseORMException, ConfigurationError
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from tortoise.transactions import in_transaction
 
@@ -27,7 +27,8 @@ from licentia.storage.fields import from_micros
 
 APP = "licentia"
 MIGRATIONS = "licentia.storage.migrations"
-CONNECTION = "default"
+MIGRATING = int.from_bytes(b"licentia")
+"""The key by which processes that migrate take turns."""
 
 
 class DatabaseError(Exception):
@@ -74,12 +75,18 @@ class Transaction(Connection):
         """The clause that locks the selected rows; SQLite's whole transaction is one lock."""
         return "" if self.dialect == "sqlite" else "FOR UPDATE"
 
+    async def take_turns(self, key: int) -> None:
+        """Wait for every other transaction that named this key; SQLite's transactions take turns anyway."""
+        if self.dialect == "postgres":
+            await self.rows("SELECT pg_advisory_xact_lock($1)", key)
+
 
 class Database:
     """One database with its connections. Make it with `Database.open`."""
 
     def __init__(self, url: str, context: TortoiseContext, config: dict[str, Any]) -> None:
-        self.dialect = "sqlite" if url.startswith("sqlite") else "postgres"
+        # Also the name of the connection: Tortoise keeps the SQL it has made by that name, for the whole process.
+        self.dialect = config["apps"][APP]["default_connection"]
         self.shown_url = without_password(url)
         self._context = context
         self._config = config
@@ -91,7 +98,13 @@ class Database:
         Raises:
             DatabaseError: the URL is not understood, or nothing answers there.
         """
-        config = _config(url)
+        try:
+            config = _config(url)
+        except (ValueError, ConfigurationError):  # Their words may hold the password.
+            raise DatabaseError(
+                f"The database URL {without_password(url)!r} is not understood: write postgres://user:password@host:port"
+                "/name, special characters in percent-encoding. Check `database` in the settings."
+            ) from None
         context = TortoiseContext()
         database = cls(url, context, config)
         try:
@@ -114,13 +127,21 @@ class Database:
     async def migrate(self) -> list[str]:
         """Bring the schema to what this code needs, and give the names of the steps that were missing.
 
+        All steps are one transaction: a process that dies leaves the schema as it was, and one that
+        starts at the same time waits.
+
         Raises:
             DatabaseError: the database was made by newer code.
         """
-        missing = await self.pending()
-        if missing:
-            with self._active():
-                await self._executor().migrate([MigrationTarget(app_label=APP, name="__latest__")])
+        if not await self.pending():
+            return []
+        async with self.write() as tx:
+            await tx.take_turns(MIGRATING)
+            executor = self._executor()
+            # Tortoise looks for its table before it makes it, and a failed look spoils a transaction.
+            await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
+            missing = await self.pending()
+            await executor.migrate([MigrationTarget(app_label=APP, name="__latest__")])
         return missing
 
     async def pending(self) -> list[str]:
@@ -129,6 +150,9 @@ class Database:
         Raises:
             DatabaseError: the database has migrations that this code does not know.
         """
+        # Tortoise takes a database that does not answer for one without tables.
+        async with self.read() as connection:
+            await connection.rows("SELECT 1")
         with self._active():
             executor = self._executor()
             await executor.loader.build_graph()
@@ -145,17 +169,17 @@ class Database:
     async def read(self) -> AsyncIterator[Connection]:
         """A connection for queries; each sees what is committed."""
         with self._active():
-            yield Connection(self._context.connections.get(CONNECTION), self.dialect)
+            yield Connection(self._context.connections.get(self.dialect), self.dialect)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
         """A transaction: committed when the block ends, rolled back when it raises."""
         with self._active():
-            async with in_transaction(CONNECTION) as client:
+            async with in_transaction(self.dialect) as client:
                 yield Transaction(client, self.dialect)
 
     def _executor(self) -> MigrationExecutor:
-        return MigrationExecutor(self._context.connections.get(CONNECTION), self._config["apps"])
+        return MigrationExecutor(self._context.connections.get(self.dialect), self._config["apps"])
 
     @contextmanager
     def _active(self) -> Iterator[None]:
@@ -196,7 +220,7 @@ def is_database_error(error: BaseException) -> bool:
 
 def without_password(url: str) -> str:
     """The URL as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    return re.sub(r"(://[^:/@]*):[^/?#]*@", r"\1:***@", url)
 
 
 @lru_cache(maxsize=512)
@@ -211,19 +235,19 @@ def _config(url: str) -> dict[str, Any]:
         if not Path(path).parent.is_dir():
             raise DatabaseError(f"The folder {Path(path).parent} does not exist. `licentia init` makes it.")
         credentials = {"file_path": path, "synchronous": "FULL", "busy_timeout": 15000}
-        connection = {"engine": "licentia.storage.sqlite_engine", "credentials": credentials}
+        name, connection = "sqlite", {"engine": "licentia.storage.sqlite_engine", "credentials": credentials}
     elif scheme in ("postgres", "postgresql"):
-        connection = _postgres(url.replace("postgresql://", "postgres://", 1))
+        name, connection = "postgres", _postgres(url.replace("postgresql://", "postgres://", 1))
     else:
         raise DatabaseError(
             f"The database URL {without_password(url)!r} is not understood: it starts with sqlite:/// or postgres://."
         )
     return {
-        "connections": {CONNECTION: connection},
+        "connections": {name: connection},
         "apps": {
             APP: {
                 "models": ["licentia.storage.models"],
-                "default_connection": CONNECTION,
+                "default_connection": name,
                 "migrations": MIGRATIONS,
             }
         },
@@ -237,7 +261,7 @@ def _postgres(url: str) -> dict[str, Any]:
         import asyncpg  # noqa: F401
     except ImportError:
         raise DatabaseError("PostgreSQL needs its driver: pip install 'licentia[postgres]'.") from None
-    expanded: dict[str, Any] = expand_db_url(url)
+    expanded: dict[str, Any] = expand_db_url(url) | {"engine": "licentia.storage.postgres_engine"}
     expanded["credentials"].update(
         {"maxsize": 10, "server_settings": {"synchronous_commit": "on", "idle_in_transaction_session_timeout": "60000"}}
     )

@@ -7,6 +7,7 @@ gap-free and in commit order, so a cursor that keeps a number per chain never mi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from licentia.errors import InvalidRequest
 from licentia.storage.database import Connection, Transaction
 from licentia.storage.fields import from_micros, to_micros
 
+_CURSOR = re.compile(r"[0-9]{1,4}\.[0-9]{1,18}(~[0-9]{1,4}\.[0-9]{1,18})*")
+
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """A change that a use case made, to be written with it."""
@@ -27,11 +30,19 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     data: Mapping[str, Any]
 
 
-async def append(transaction: Transaction, recorded: Iterable[Recorded]) -> None:
-    """Add events to a chain, as the last thing that the transaction does before its commit."""
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """The last event of a transaction, which is in the log if and only if the transaction was committed."""
+
+    chain: int
+    seq: int
+    hash: str
+
+
+async def append(transaction: Transaction, recorded: Iterable[Recorded]) -> Mark | None:
+    """Add events to a chain, as the last thing that the transaction does before its commit; its mark, if any."""
     recorded = list(recorded)
     if not recorded:
-        return
+        return None
     head = await _lock_head(transaction)
     chain, seq, previous_hash = head["id"], head["seq"], head["hash"]
     at = await transaction.now()
@@ -54,6 +65,19 @@ async def append(transaction: Transaction, recorded: Iterable[Recorded]) -> None
         )  # fmt: skip
         previous_hash = hash
     await transaction.rows("UPDATE chain SET seq = $2, hash = $3 WHERE id = $1", chain, seq, previous_hash)
+    return Mark(chain=chain, seq=seq, hash=previous_hash)
+
+
+async def is_committed(transaction: Transaction, mark: Mark) -> bool:
+    """Whether the transaction of a mark took effect, when its connection was lost before its COMMIT was answered.
+
+    The database may still be at work on it: it holds its chain until its end, so this waits for that.
+    """
+    await transaction.rows(f"SELECT id FROM chain WHERE id = $1 {transaction.for_update}", mark.chain)  # noqa: S608
+    event = await transaction.row(
+        "SELECT id FROM event WHERE chain = $1 AND seq = $2 AND hash = $3", mark.chain, mark.seq, mark.hash
+    )
+    return event is not None
 
 
 async def page(connection: Connection, cursor: str | None, limit: int) -> tuple[list[Event], str]:
@@ -86,11 +110,10 @@ def _whole_chains_first(events: list[Event]) -> list[Event]:
 def _read_cursor(cursor: str | None) -> dict[int, int]:
     if not cursor:
         return {}
-    try:
-        pairs = (part.split(".") for part in cursor.split("~"))
-        return {int(chain): int(seq) for chain, seq in pairs}
-    except ValueError:
-        raise InvalidRequest.at("/cursor", "not a cursor that this server gave") from None
+    if not _CURSOR.fullmatch(cursor):
+        raise InvalidRequest.at("/cursor", "not a cursor that this server gave")
+    pairs = (part.split(".") for part in cursor.split("~"))
+    return {int(chain): int(seq) for chain, seq in pairs}
 
 
 def _event(row: dict[str, Any]) -> Event:

@@ -1,9 +1,10 @@
 """The seat ledger: every grant, renewal and end of a lease, exact across processes and crashes.
 
-The order of locks is always licenses by id, then pools by id; a lease is only touched by who holds
-its pool's row. Seats are counted in the pool, never by counting leases: a count and a lock in one
-statement would see different moments. Expiry is a write for the same reason: a lease holds its seats
-until someone who needs them ends it, under the lock, by the database's own clock.
+The order of locks is always pools by id, licenses by id, containers by id, then an event chain; a
+lease is only touched by who holds its pool's row. Seats are counted in the pool, never by counting
+leases: a count and a lock in one statement would see different moments. Expiry is a write for the same
+reason: a lease holds its seats until someone who needs them ends it, under the lock, by the database's
+own clock.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 
 from licentia.contract.products import Terms
+from licentia.domain.terms import validity
 from licentia.storage.database import Connection, Transaction
 from licentia.storage.fields import from_micros, optional_instant, to_micros
 
@@ -25,6 +27,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     license_id: str
     container_id: str
+    binding: str
     product_code: str
     state: str
     seats: int
@@ -32,6 +35,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     unlimited: bool
     in_use: int
     valid_until: datetime | None
+    first_activated_at: datetime | None
+    first_used_at: datetime | None
     terms: Terms
 
     def has_room(self, seats: int) -> bool:
@@ -54,11 +59,13 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     charged: int
     granted_at: datetime
     expires_at: datetime
+    released_at: datetime | None = None
 
 
 _POOL = (
-    "SELECT p.id, p.license_id, p.container_id, p.product_code, p.state, p.seats, p.overdraft, p.unlimited, p.in_use,"
-    " p.valid_until, l.terms FROM seat_pool p JOIN license l ON l.id = p.license_id"
+    "SELECT p.id, p.license_id, p.container_id, p.binding, p.product_code, p.state, p.seats, p.overdraft, p.unlimited,"
+    " p.in_use, p.valid_until, l.first_activated_at, l.first_used_at, l.terms"
+    " FROM seat_pool p JOIN license l ON l.id = p.license_id"
 )
 
 
@@ -131,12 +138,19 @@ async def grant(tx: Transaction, pool: Pool, lease: Held) -> int | None:
 async def renew(tx: Transaction, lease: Held, expires_at: datetime, now: datetime) -> bool:
     """Let a lease live until `expires_at`; false if it has ended before `now`."""
     rows = await tx.rows(
-        "UPDATE lease SET expires_at = $2 WHERE id = $1 AND expires_at > $3 RETURNING id",
+        "UPDATE lease SET expires_at = $2, released_at = NULL WHERE id = $1 AND expires_at > $3 RETURNING id",
         lease.id,
         to_micros(expires_at),
         to_micros(now),
     )
     return bool(rows)
+
+
+async def linger(tx: Transaction, lease: Held, until: datetime, now: datetime) -> None:
+    """Note that a lease was released, and let its seats stay taken until then."""
+    await tx.rows(
+        "UPDATE lease SET expires_at = $2, released_at = $3 WHERE id = $1", lease.id, to_micros(until), to_micros(now)
+    )
 
 
 async def end(tx: Transaction, pool: Pool, leases: Iterable[Held], now: datetime) -> Pool:
@@ -150,10 +164,10 @@ async def end(tx: Transaction, pool: Pool, leases: Iterable[Held], now: datetime
     for lease in leases:
         await tx.rows("DELETE FROM lease WHERE id = $1", lease.id)
         await tx.rows(
-            "INSERT INTO past_lease (lease_id, license_id, product_code, seats, granted_at, ended_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6)",
-            lease.id, lease.license_id, lease.product_code, lease.seats, to_micros(lease.granted_at),
-            to_micros(min(now, lease.expires_at)),
+            "INSERT INTO past_lease"
+            " (lease_id, pool_id, license_id, product_code, share_key, seats, granted_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            lease.id, lease.pool_id, lease.license_id, lease.product_code, lease.share_key, lease.seats,
+            to_micros(lease.granted_at), to_micros(min(now, lease.expires_at)),
         )  # fmt: skip
         in_use -= lease.charged
         keys.add(lease.share_key)
@@ -168,15 +182,8 @@ async def end(tx: Transaction, pool: Pool, leases: Iterable[Held], now: datetime
 
 
 async def set_state(tx: Transaction, pool: Pool, state: str) -> None:
-    """Open, closing (its leases run out) or closed."""
+    """Open, closing (withdrawn: it grants nothing more) or closed (given back)."""
     await tx.rows("UPDATE seat_pool SET state = $2 WHERE id = $1", pool.id, state)
-
-
-async def set_valid_until(tx: Transaction, pool: Pool, until: datetime | None) -> None:
-    """The end that the terms name, once a first use has fixed it."""
-    await tx.rows(
-        "UPDATE seat_pool SET valid_until = $2 WHERE id = $1", pool.id, None if until is None else to_micros(until)
-    )
 
 
 def _lock(tx: Transaction) -> str:
@@ -185,15 +192,28 @@ def _lock(tx: Transaction) -> str:
 
 def _pool(row: dict[str, Any]) -> Pool:
     terms = msgspec.json.decode(row["terms"], type=Terms)
+    activated_at, used_at = optional_instant(row["first_activated_at"]), optional_instant(row["first_used_at"])
+    # The column was written at the activation; a first use since then has fixed another end.
+    ends = (
+        optional_instant(row["valid_until"]),
+        validity(terms, activated_at=activated_at, first_used_at=used_at).until,
+    )
     members = row | {
         "terms": terms,
         "unlimited": bool(row["unlimited"]),
-        "valid_until": optional_instant(row["valid_until"]),
+        "first_activated_at": activated_at,
+        "first_used_at": used_at,
+        "valid_until": min((end for end in ends if end is not None), default=None),
     }
     return Pool(**members)
 
 
 def _held(row: dict[str, Any]) -> Held:
     return Held(
-        **row | {"granted_at": from_micros(row["granted_at"]), "expires_at": from_micros(row["expires_at"])}
+        **row
+        | {
+            "granted_at": from_micros(row["granted_at"]),
+            "expires_at": from_micros(row["expires_at"]),
+            "released_at": optional_instant(row["released_at"]),
+        }
     )

@@ -122,7 +122,8 @@ class SeatPool(Model):
     """The seats of one license in one activation, and how many are in use: the row that every lease locks.
 
     `binding` repeats the container's, so that a checkout finds its pools without a join. `valid_until`
-    is the earliest end the terms name. A closed pool grants nothing more.
+    is the earliest end that was known at the activation. A pool that is closing (withdrawn) or closed
+    (given back) grants nothing more.
     """
 
     id = fields.CharField(max_length=64, primary_key=True)
@@ -159,6 +160,7 @@ class Lease(Model):
     charged = fields.BigIntField()
     granted_at = InstantField()
     expires_at = InstantField()
+    released_at = InstantField(null=True)
 
     class Meta:
         table = "lease"
@@ -169,8 +171,10 @@ class PastLease(Model):
 
     id = fields.BigIntField(primary_key=True, generated=True)
     lease_id = fields.CharField(max_length=64)
+    pool_id = fields.CharField(max_length=64)
     license_id = fields.CharField(max_length=64)
     product_code = fields.CharField(max_length=64)
+    share_key = fields.CharField(max_length=270)
     seats = fields.BigIntField()
     granted_at = InstantField()
     ended_at = InstantField(db_index=True)

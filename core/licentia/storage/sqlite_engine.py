@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import sqlite3
 from typing import Any
 
-from tortoise.backends.base.client import TransactionContext
+from tortoise.backends.base.client import NestedTransactionContext, TransactionalDBClient, TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionContext, SqliteTransactionWrapper
+from tortoise.connection import get_connections
 from tortoise.exceptions import OperationalError
 
 
@@ -27,7 +29,7 @@ class Client(SqliteClient):
         self._queue: int | None = None
 
     def _in_transaction(self) -> TransactionContext:
-        return SqliteTransactionContext(_Transaction(self), self._lock)
+        return _Context(_Transaction(self), self._lock)
 
     async def close(self) -> None:
         """Close the file and leave the queue."""
@@ -54,27 +56,61 @@ class Client(SqliteClient):
 class _Transaction(SqliteTransactionWrapper):
     """One transaction of `Client`."""
 
-    _parent: Client
+    def _in_transaction(self) -> TransactionContext:
+        return NestedTransactionContext(_Transaction(self))
+
+    async def execute_script(self, query: str) -> None:
+        """Run one statement after the other: sqlite3's own `executescript` would commit first."""
+        statement = ""
+        for part in re.split("(?<=;)", query):
+            statement += part
+            if sqlite3.complete_statement(statement):
+                await self.execute_query_dict(statement)
+                statement = ""
+        if statement.strip():
+            await self.execute_query_dict(statement)
 
     async def begin(self) -> None:
-        await self._parent.enter_queue()
         try:
             await self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            self._parent.leave_queue()
             raise OperationalError(error) from error
 
     async def commit(self) -> None:
         try:
             await super().commit()
+        except BaseException:
+            await self.rollback()
+            raise
+
+
+class _Context(SqliteTransactionContext):
+    """The block of one transaction: whatever happens, it leaves the connection and the queue to the next."""
+
+    async def __aenter__(self) -> TransactionalDBClient:
+        await self._trxlock.acquire()
+        try:
+            await self.ensure_connection()
+            await self._parent.enter_queue()
+            await self.connection.begin()
+        except BaseException:
+            self._parent.leave_queue()
+            self._trxlock.release()
+            raise
+        client: TransactionalDBClient = self.connection
+        self.token = get_connections().set(self.connection_name, client)
+        return client
+
+    async def __aexit__(self, *exit: Any) -> None:
+        try:
+            await super().__aexit__(*exit)
         finally:
             self._parent.leave_queue()
 
-    async def rollback(self) -> None:
-        try:
-            await super().rollback()
-        finally:
-            self._parent.leave_queue()
+    @property
+    def _parent(self) -> Client:
+        parent: Client = self.connection._parent
+        return parent
 
 
 client_class = Client

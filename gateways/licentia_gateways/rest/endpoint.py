@@ -14,6 +14,7 @@ from licentia.services.identity import ANYONE
 from licentia_gateways.answer import send_body, send_empty
 from licentia_gateways.credentials import credentials
 from licentia_gateways.exchange import Exchange
+from licentia_gateways.packing import may_be_packed
 from licentia_gateways.problems import send_problem
 from licentia_gateways.rest.links import location
 from licentia_gateways.rest.reading import idempotency_key, read
@@ -65,4 +66,5 @@ async def _serve(operation: Operation, scope: Scope, receive: Receive, send: Sen
     else:
         place = location(operation, reply) if status == 201 else None
         headers = [(b"location", place)] if place else []
-        await send_body(scope, send, status, "application/json", _encode(reply), headers)
+        packs = may_be_packed(operation)
+        await send_body(scope, send, status, "application/json", _encode(reply), headers, may_be_packed=packs)

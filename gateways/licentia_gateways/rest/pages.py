@@ -23,22 +23,26 @@ _HEADERS = [
 ]
 
 
+async def _show(scope: Scope, send: Send, media_type: str, body: bytes) -> None:
+    await send_body(scope, send, 200, media_type, body, _HEADERS, may_be_packed=True)
+
+
 async def _show_document(scope: Scope, send: Send) -> None:
-    await send_body(scope, send, 200, "application/json", published(scope["app"].state.settings), _HEADERS)
+    await _show(scope, send, "application/json", published(scope["app"].state.settings))
 
 
 async def _show_operations(scope: Scope, send: Send) -> None:
     settings: Settings = scope["app"].state.settings
     base = settings.public_url.rstrip("/") or f"http://localhost:{settings.port}"
-    await send_body(scope, send, 200, "text/html; charset=utf-8", operations_page(base).encode(), _HEADERS)
+    await _show(scope, send, "text/html; charset=utf-8", operations_page(base).encode())
 
 
 async def _show_errors(scope: Scope, send: Send) -> None:
-    await send_body(scope, send, 200, "text/html; charset=utf-8", errors_page().encode(), _HEADERS)
+    await _show(scope, send, "text/html; charset=utf-8", errors_page().encode())
 
 
 async def _show_style(scope: Scope, send: Send) -> None:
-    await send_body(scope, send, 200, "text/css; charset=utf-8", _STYLE, _HEADERS)
+    await _show(scope, send, "text/css; charset=utf-8", _STYLE)
 
 
 PAGES: tuple[tuple[str, str, Callable[[Scope, Send], Awaitable[None]]], ...] = (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from licentia.errors import InvalidRequest
+from licentia_gateways.soap import charsets
 
 
 class Malformed(InvalidRequest):
@@ -23,7 +24,7 @@ class VersionMismatch(Exception):
 
 
 class NotUnderstood(Exception):
-    """A header that must be understood is not; `names` are the qualified names of all such."""
+    """A header that must be understood is not; `names` are the first few of them."""
 
     def __init__(self, names: list[etree.QName]) -> None:
         super().__init__(", ".join(name.localname for name in names))
@@ -71,6 +72,10 @@ SOAP12 = Version(
 SECURITY = "{http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd}Security"
 IDEMPOTENCY_KEYS = frozenset({"IdempotencyKey", "Idempotency-Key"})
 
+_REPEATED = 200
+_NAMED = 8
+"""Headers that are named, of those that are not understood; there may be thousands."""
+
 HELP = "Send one SOAP envelope as the WSDL describes it; the address with `?wsdl` gives the WSDL."
 
 
@@ -89,6 +94,7 @@ def parse(body: bytes, encoding: str | None) -> etree._Element:
     Raises:
         Malformed: it is not well-formed.
         InvalidRequest: it has a document type.
+        UnsupportedMediaType: it declares an encoding that is not read, such as UTF-7.
     """
     if b"<!DOCTYPE" in body:
         raise _document_type()
@@ -104,10 +110,18 @@ def parse(body: bytes, encoding: str | None) -> etree._Element:
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
-        raise Malformed(f"The body is not well-formed XML: {error.msg}.", help=HELP) from None
-    if root.getroottree().docinfo.internalDTD is not None:
+        reason = cut(" ".join(str(error.msg).split()))
+        raise Malformed(f"The body is not well-formed XML: {reason}.", help=HELP) from None
+    info = root.getroottree().docinfo
+    if info.internalDTD is not None:
         raise _document_type()
+    charsets.check(info.encoding or "utf-8")
     return root
+
+
+def cut(text: str) -> str:
+    """As much of a sender's own words as an answer repeats: enough to see what was meant."""
+    return text if len(text) <= _REPEATED else f"{text[:_REPEATED]}..."
 
 
 def version_of(root: etree._Element) -> Version:
@@ -123,7 +137,7 @@ def version_of(root: etree._Element) -> Version:
             return version
     if name.localname == "Envelope":
         raise VersionMismatch
-    raise _refused(f"A SOAP envelope is expected, not `{name.localname}`.")
+    raise _refused(f"A SOAP envelope is expected, not `{cut(name.localname)}`.")
 
 
 def open_envelope(root: etree._Element, version: Version) -> Envelope:
@@ -160,7 +174,7 @@ def _headers(header: etree._Element, version: Version) -> tuple[etree._Element |
         elif (block.get(qualified + "mustUnderstand") or "").strip() in version.true:
             unknown.append(name)
     if unknown:
-        raise NotUnderstood(unknown)
+        raise NotUnderstood(unknown[:_NAMED])
     return security, key
 
 

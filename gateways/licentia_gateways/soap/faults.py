@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+from lxml import etree
 
 from licentia.contract.operation import Service
 from licentia.errors import FieldProblem, LicensingError, Unauthenticated
 from licentia_gateways.soap.codec import escape, writer
-from licentia_gateways.soap.envelope import SOAP11, SOAP12, Malformed, NotUnderstood, Version
+from licentia_gateways.soap.envelope import SOAP11, SOAP12, Malformed, NotUnderstood, Version, cut
 from licentia_gateways.soap.shape import namespace, shape
 
 
@@ -52,15 +53,18 @@ def fault(error: LicensingError, version: Version, service: Service) -> bytes:
 
 
 def not_understood(error: NotUnderstood, version: Version) -> bytes:
-    """The fault for headers that must be understood; SOAP 1.2 names each of them in a header (part 1, 5.4.8)."""
-    headers = ""
-    if version is SOAP12:
-        headers = "".join(
-            f'<soap:NotUnderstood qname="n:{name.localname}" xmlns:n="{escape(name.namespace or "")}"/>'
-            for name in error.names
-        )
-    names = ", ".join(f"`{name.localname}`" for name in error.names)
+    """The fault for headers that must be understood; SOAP 1.2 names them in headers of its own (part 1, 5.4.8)."""
+    headers = "".join(_not_understood(name) for name in error.names) if version is SOAP12 else ""
+    names = ", ".join(f"`{cut(name.localname)}`" for name in error.names)
     return _envelope(version, "MustUnderstand", f"A header that must be understood is not known here: {names}", headers)
+
+
+def _not_understood(name: etree.QName) -> str:
+    if name.text != cut(name.text):
+        return ""
+    if name.namespace is None:  # no prefix may stand for none (Namespaces in XML 1.0, section 2.2)
+        return f'<soap:NotUnderstood qname="{name.localname}"/>'
+    return f'<soap:NotUnderstood qname="n:{name.localname}" xmlns:n="{escape(name.namespace)}"/>'
 
 
 def version_mismatch(version: Version) -> bytes:
@@ -71,7 +75,8 @@ def version_mismatch(version: Version) -> bytes:
             f'<soap:SupportedEnvelope qname="v:Envelope" xmlns:v="{known.namespace}"/>' for known in (SOAP12, SOAP11)
         )
         upgrade = f"<soap:Upgrade>{supported}</soap:Upgrade>"
-    return _envelope(version, "VersionMismatch", "The envelope is neither of SOAP 1.1 nor of SOAP 1.2", upgrade)
+    known = f"{SOAP11.namespace} (SOAP 1.1) or {SOAP12.namespace} (SOAP 1.2)"
+    return _envelope(version, "VersionMismatch", f"The envelope has to be in the namespace {known}", upgrade)
 
 
 def _envelope(version: Version, code: str, reason: str, headers: str = "", detail: str = "") -> bytes:

@@ -16,6 +16,7 @@ from licentia.services.identity import ANYONE, Caller
 from licentia_gateways.answer import Headers, send_body
 from licentia_gateways.credentials import credentials
 from licentia_gateways.exchange import Exchange
+from licentia_gateways.packing import may_be_packed
 from licentia_gateways.problems import RETRY_AFTER_SECONDS
 from licentia_gateways.received import header
 from licentia_gateways.soap import description, faults
@@ -29,6 +30,7 @@ from licentia_gateways.soap.envelope import (
     NotUnderstood,
     Version,
     VersionMismatch,
+    cut,
     open_envelope,
     parse,
     version_of,
@@ -48,6 +50,7 @@ class _Answer:
     version: Version
     body: bytes
     headers: Headers = ()
+    may_be_packed: bool = False
 
 
 class SoapService:
@@ -69,7 +72,15 @@ class SoapService:
         Exchange.of(scope).gateway = "soap"
         answer = await self._answer(scope, receive)
         media_type = f"{answer.version.media_type}; charset=utf-8"
-        await send_body(scope, send, answer.status, media_type, answer.body, answer.headers)
+        await send_body(
+            scope,
+            send,
+            answer.status,
+            media_type,
+            answer.body,
+            answer.headers,
+            may_be_packed=answer.may_be_packed,
+        )
 
     async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
         """What to answer. SOAP asks for this order of checks: version, headers, body (WS-I BP 1.1, R2725)."""
@@ -88,7 +99,8 @@ class SoapService:
             envelope = open_envelope(root, version)
             operation = self._operation(envelope.content, header(scope, b"soapaction") or declared.action)
             reply = await self._call(scope, operation, envelope)
-            return _Answer(200, version, self._reply(operation, reply, version))
+            content = self._reply(operation, reply, version)
+            return _Answer(200, version, content, may_be_packed=may_be_packed(operation))
         except LicensingError as error:
             Exchange.of(scope).code = error.code
             status = faults.status_of(error, version)
@@ -104,7 +116,8 @@ class SoapService:
     def _describe(self, scope: Scope, wanted: description.SoapVersion) -> _Answer:
         Exchange.of(scope).operation = "wsdl"
         settings = scope["app"].state.settings
-        return _Answer(200, SOAP11, description.wsdl(self._service, address(scope, settings), wanted))
+        content = description.wsdl(self._service, address(scope, settings), wanted)
+        return _Answer(200, SOAP11, content, may_be_packed=True)
 
     def _operation(self, element: etree._Element, action: str) -> Operation:
         """The operation that the body's element names; an action may be missing or unknown, but not name another."""
@@ -112,11 +125,11 @@ class SoapService:
         operation = self._operations.get(name.localname)
         if operation is None:
             known = ", ".join(self._operations)
-            raise InvalidRequest(f"There is no operation `{name.localname}` here; there are {known}.", help=HELP)
+            raise InvalidRequest(f"There is no operation `{cut(name.localname)}` here; there are {known}.", help=HELP)
         if name.namespace != self._namespace:
+            found = cut(name.namespace or "none")
             raise InvalidRequest(
-                f"`{name.localname}` has to be in the namespace {self._namespace}, not in {name.namespace or 'none'}.",
-                help=HELP,
+                f"`{name.localname}` has to be in the namespace {self._namespace}, not in {found}.", help=HELP
             )
         named = action.strip('" ').rpartition("/")[2]
         if named != operation.name and named in self._operations:

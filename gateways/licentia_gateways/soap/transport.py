@@ -11,17 +11,8 @@ from starlette.types import Receive, Scope
 
 from licentia.errors import PayloadTooLarge, UnsupportedMediaType
 from licentia_gateways.received import body, header
+from licentia_gateways.soap import charsets
 from licentia_gateways.soap.envelope import HELP, SOAP11, SOAP12, Malformed
-
-_ENCODINGS = {
-    "": None,
-    "utf-8": "utf-8",
-    "us-ascii": "utf-8",
-    "utf-16": "utf-16",
-    "utf-16be": "utf-16be",
-    "utf-16le": "utf-16le",
-}
-_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -39,20 +30,18 @@ def content_type(value: str) -> ContentType:
     message = Message()
     message["content-type"] = value
     charset, action = (str(message.get_param(name, "")) for name in ("charset", "action"))
-    return ContentType(message.get_content_type(), charset.strip().lower(), action)
+    return ContentType(message.get_content_type(), charset.strip(), action)
 
 
 def encoding(declared: ContentType, content: bytes) -> str | None:
-    """The encoding that overrules the XML declaration (RFC 7303): the charset, unless a byte order mark says more.
+    """The encoding that overrules the XML declaration, if any.
 
     Raises:
-        UnsupportedMediaType: the body is declared to be of another media type or in an unknown encoding.
+        UnsupportedMediaType: the body is declared to be of another media type, or in an encoding that is not read.
     """
     if declared.media_type not in (SOAP11.media_type, SOAP12.media_type):
         raise UnsupportedMediaType(f"Send {SOAP11.media_type} for SOAP 1.1 or {SOAP12.media_type} for SOAP 1.2.")
-    if declared.charset not in _ENCODINGS:
-        raise UnsupportedMediaType("Send the charset utf-8 or utf-16.")
-    return None if content.startswith(_BYTE_ORDER_MARKS) else _ENCODINGS[declared.charset]
+    return charsets.overruling(declared.charset, content)
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

@@ -12,11 +12,26 @@ from licentia.contract.operation import Service
 from licentia.errors import InvalidRequest
 from licentia_gateways.soap.codec import reader
 from licentia_gateways.soap.description import xml_schema
+from licentia_gateways.soap.envelope import cut
 from licentia_gateways.soap.shape import Shape, namespace, shape, snake
 
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
-_WITH_NIL = etree.XPath("descendant-or-self::*[@xsi:nil]", namespaces={"xsi": _XSI.strip("{}")})
+_MARKED = etree.XPath("descendant-or-self::*[@xsi:nil or @xsi:type]", namespaces={"xsi": _XSI.strip("{}")})
 _NIL = {"true": True, "1": True, "false": False, "0": False}
+_IN_BRACES = re.compile(r"\{([^{}]*)\}")
+_LONGEST = 2000
+"""Characters of a reason in libxml2's words; a longer one repeats what the sender made long."""
+_WITHOUT_A_VALUE = frozenset(
+    {
+        "SCHEMAV_ELEMENT_CONTENT",
+        "SCHEMAV_CVC_COMPLEX_TYPE_2_1",
+        "SCHEMAV_CVC_COMPLEX_TYPE_2_3",
+        "SCHEMAV_CVC_COMPLEX_TYPE_3_2_1",
+        "SCHEMAV_CVC_TYPE_3_1_1",
+        "SCHEMAV_CVC_TYPE_3_1_2",
+    }
+)
+"""The reasons of libxml2 that name elements and attributes only. The others repeat a value, which may be a secret."""
 
 
 class Validator:
@@ -29,14 +44,14 @@ class Validator:
     def request(self, operation: Operation, element: etree._Element) -> Request:
         """The request that the operation's element holds.
 
-        `xsi:nil="true"` means that the element is absent. Elements are never looked up by `href` or
-        `id`: each stands where it is sent.
+        `xsi:nil="true"` means that the element is absent; an `xsi:type` changes nothing. Elements are
+        never looked up by `href` or `id`: each stands where it is sent.
 
         Raises:
             InvalidRequest: with the code and pointer that REST gives for the same value; where the
                 contract has nothing against the values, the schema's own reason, such as the order.
         """
-        _resolve_nil(element)
+        _settle_attributes(element)
         model = shape(operation.request)
         values = reader(model, self._namespace)(element)
         valid = self._schema.validate(element)
@@ -47,35 +62,48 @@ class Validator:
 
     def _refusal(self, model: Shape, element: etree._Element) -> InvalidRequest:
         error = cast("list[etree._LogEntry]", self._schema.error_log)[0]
-        detail = re.sub(r"\{(.*?)\}", self._plain_prefix, error.message)
-        if "not a valid value" in detail or "[facet" in detail:  # these repeat the value, which may be a secret
-            detail = detail.partition(":")[0] + ": The text does not have the form that the schema asks for."
-        return InvalidRequest.at(_pointer(model, element, error.path or ""), detail)
+        found = _found(element, error.path or "")
+        pointer = "" if found is None else _pointer(model, element, found)
+        return InvalidRequest.at(pointer, self._detail(error, element if found is None else found))
+
+    def _detail(self, error: etree._LogEntry, found: etree._Element) -> str:
+        name = etree.QName(found)
+        if name.namespace != self._namespace:
+            instead = "" if name.namespace else ", not in none"
+            return f"Element '{cut(name.text)}': This element has to be in the namespace {self._namespace}{instead}."
+        if error.type_name in _WITHOUT_A_VALUE and len(error.message) < _LONGEST:
+            return _IN_BRACES.sub(self._plain_prefix, error.message)
+        return f"Element '{cut(name.localname)}': The text does not have the form that the schema asks for."
 
     def _plain_prefix(self, match: re.Match[str]) -> str:
         return "" if match[1] == self._namespace else match[0]
 
 
-def _resolve_nil(element: etree._Element) -> None:
-    for nil in cast("list[etree._Element]", _WITH_NIL(element)):
-        is_nil = _NIL.get(nil.get(_XSI + "nil", "").strip())
-        if is_nil is False or nil is element:
-            del nil.attrib[_XSI + "nil"]
-        elif is_nil and not len(nil) and not nil.text:
-            cast("etree._Element", nil.getparent()).remove(nil)
+def _settle_attributes(element: etree._Element) -> None:
+    """Apply `xsi:nil`, and leave out `xsi:type`, which toolkits of RPC style write on every element."""
+    for marked in cast("list[etree._Element]", _MARKED(element)):
+        marked.attrib.pop(_XSI + "type", "")
+        is_nil = _NIL.get(marked.get(_XSI + "nil", "").strip())
+        if is_nil is False or marked is element:
+            marked.attrib.pop(_XSI + "nil", "")
+        elif is_nil and not len(marked) and not marked.text:
+            cast("etree._Element", marked.getparent()).remove(marked)
 
 
-def _pointer(model: Shape, element: etree._Element, path: str) -> str:
-    """The JSON pointer of the element at libxml2's path, whose first step is `element` itself."""
+def _found(element: etree._Element, path: str) -> etree._Element | None:
+    """The element at libxml2's path, whose first step is `element` itself."""
     steps = path.split("/")[2:]
     prefixes = {prefix: uri for prefix, uri in element.nsmap.items() if prefix}
     try:
         found = cast("list[etree._Element]", element.xpath("/".join(steps) or ".", namespaces=prefixes))
     except etree.XPathError:  # a prefix that is declared further inside
-        return ""
-    if not found:
-        return ""
-    chain = [found[0], *found[0].iterancestors()]
+        return None
+    return found[0] if found else None
+
+
+def _pointer(model: Shape, element: etree._Element, found: etree._Element) -> str:
+    """The JSON pointer of what was found within `element`."""
+    chain = [found, *found.iterancestors()]
     pointer = ""
     inner: Shape | None = model
     for child in reversed(chain[: chain.index(element)]):

@@ -1,9 +1,8 @@
-from tortoise import fields, migrations
-from tortoise.indexes import Index
+from tortoise import migrations
 from tortoise.migrations import operations as ops
-
 from licentia.storage.fields import InstantField
-
+from tortoise import fields
+from tortoise.indexes import Index
 
 class Migration(migrations.Migration):
     initial = True
@@ -49,7 +48,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name='Chain',
             fields=[
-                ('id', fields.IntField(primary_key=True, unique=True, db_index=True)),
+                ('id', fields.IntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ('seq', fields.BigIntField(default=0)),
                 ('hash', fields.CharField(max_length=64)),
             ],
@@ -112,6 +111,7 @@ class Migration(migrations.Migration):
                 ('charged', fields.BigIntField()),
                 ('granted_at', InstantField()),
                 ('expires_at', InstantField()),
+                ('released_at', InstantField(null=True)),
             ],
             options={'table': 'lease', 'app': 'licentia', 'pk_attr': 'id', 'table_description': 'A live claim. `charged` seats of it are counted: leases of one `share_key` in a pool count once.'},
             bases=['Model'],
@@ -172,8 +172,10 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('lease_id', fields.CharField(max_length=64)),
+                ('pool_id', fields.CharField(max_length=64)),
                 ('license_id', fields.CharField(max_length=64)),
                 ('product_code', fields.CharField(max_length=64)),
+                ('share_key', fields.CharField(max_length=270)),
                 ('seats', fields.BigIntField()),
                 ('granted_at', InstantField()),
                 ('ended_at', InstantField(db_index=True)),

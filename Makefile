@@ -1,0 +1,48 @@
+# Every target sets up what it needs; `make` alone says what there is.
+# PYTHONS  the versions to work with; those not on this machine are named and left out
+# ARGS     passed on: `make demo ARGS="--port 9000"`, `make test ARGS="-k ticket"`
+PYTHONS = 3.11 3.12 3.13
+ARGS =
+export MAKE
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.demo ## serve a throw-away, seeded server on 127.0.0.1 and print what to try
+	@.venv/bin/licentia demo $(ARGS)
+
+test: lint ## lint, types and all but the slow tests, on every Python found
+	@.ci/suite "$(PYTHONS)" -m "not slow" $(ARGS)
+
+test-slow: .venv/.test ## the slow tests only: crashes, oversell, ten thousand leases
+	@.ci/suite "$(PYTHONS)" -m slow $(ARGS)
+
+test-all: lint ## everything
+	@.ci/suite "$(PYTHONS)" $(ARGS)
+
+lint: .venv/.test ## ruff, mypy --strict, and who may import whom
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+
+golden: .venv/.demo ## write the published OpenAPI document and WSDLs anew; look at the diff
+	.venv/bin/licentia contract export tests/golden
+
+clean: ## remove what these targets made
+	rm -rf .venv .venv-3.* build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.demo: pyproject.toml
+	@.ci/venv .venv "$(PYTHONS)" demo
+	@touch $@
+
+.venv/.test: pyproject.toml
+	@.ci/venv .venv "$(PYTHONS)" test
+	@touch $@ .venv/.demo
+
+.venv-%/.test: pyproject.toml
+	@.ci/venv .venv-$* $* test
+	@touch $@
+
+.PHONY: help demo test test-slow test-all lint golden clean
+.PRECIOUS: .venv-%/.test

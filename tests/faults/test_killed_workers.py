@@ -1,0 +1,50 @@
+"""Server processes that are killed in the middle of their work."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from licentia.errors import NoFreeSeats
+
+SEATS = 20
+
+
+@pytest.mark.parametrize("seconds", [2.5, pytest.param(30, marks=pytest.mark.slow)])
+async def test_no_seat_is_oversold_or_lost(shop: Any, seconds: float) -> None:
+    """Four processes fight for 20 seats, one is killed: never a seat too many, and all come back."""
+    await shop.license("hot", "team", SEATS)
+    claim = {"product_code": "hot", "user": "team"}
+    async with shop.workers("lease", 4, clients=32, seconds=seconds, claim=claim | {"ttl_seconds": 1}) as workers:
+        await asyncio.sleep(seconds / 2)
+        workers.kill(1)
+        await workers.done()
+    assert await shop.faults() == []
+    assert len(shop.acknowledged("granted")) > SEATS
+    await asyncio.sleep(1)
+    for seat in range(SEATS):
+        await shop.call("CheckoutLicense", lease_id=f"after-{seat}", **claim)
+    with pytest.raises(NoFreeSeats):
+        await shop.call("CheckoutLicense", lease_id="one-more", **claim)
+    assert await shop.faults() == []
+
+
+async def test_no_order_is_half_there(shop: Any) -> None:
+    """Orders in flight in a process that is killed are there wholly or not at all; pushed again, they are there."""
+    await shop.offer("cad")
+    lines = [{"line_id": str(line), "sku": "cad", "quantity": 1} for line in range(3)]
+    order = {"source": "shop", "customer": {"id": "customer"}, "lines": lines}
+    async with shop.workers("order", 2, clients=150, own=True, order=order) as workers:
+        await workers.acknowledge(5, index=0)
+        workers.kill(0)
+        await workers.done()
+    assert await shop.faults() == []
+    told = {entry["number"]: entry["ticket"] for entry in shop.acknowledged("order")}
+    assert sum(number.startswith("0-") for number in told) < 150
+    for number in (f"{worker}-{client}" for worker in range(2) for client in range(150)):
+        placed = await shop.call("CreateOrder", **order, order_number=number)
+        assert placed.ticket == told.get(number, placed.ticket)
+        assert len(placed.licenses) == 3
+    assert await shop.faults() == []
