@@ -165,7 +165,8 @@ async def end(tx: Transaction, pool: Pool, leases: Iterable[Held], now: datetime
         await tx.rows("DELETE FROM lease WHERE id = $1", lease.id)
         await tx.rows(
             "INSERT INTO past_lease"
-            " (lease_id, pool_id, license_id, product_code, share_key, seats, granted_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            " (lease_id, pool_id, license_id, product_code, share_key, seats, granted_at, ended_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             lease.id, lease.pool_id, lease.license_id, lease.product_code, lease.share_key, lease.seats,
             to_micros(lease.granted_at), to_micros(min(now, lease.expires_at)),
         )  # fmt: skip
