@@ -44,9 +44,11 @@ class Connection:
 
     async def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """The rows of a query, or those that a `RETURNING` clause gives."""
+        given = list(values)
         if self.dialect == "sqlite":
-            sql = _question_marks(sql)
-        return await self._client.execute_query_dict(sql, list(values))
+            sql, order = _question_marks(sql)
+            given = [values[index] for index in order]
+        return await self._client.execute_query_dict(sql, given)
 
     async def row(self, sql: str, *values: Any) -> dict[str, Any] | None:
         """The first row, or None."""
@@ -224,8 +226,10 @@ def without_password(url: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def _question_marks(sql: str) -> str:
-    return re.sub(r"\$(\d+)", r"?\1", sql)
+def _question_marks(sql: str) -> tuple[str, list[int]]:
+    """The statement with bare marks, as Python 3.12 wants them for a list, and which value stands at each."""
+    order = [int(number) - 1 for number in re.findall(r"\$(\d+)", sql)]
+    return re.sub(r"\$\d+", "?", sql), order
 
 
 def _config(url: str) -> dict[str, Any]:
