@@ -14,11 +14,10 @@ demo: .venv/.demo ## serve a throw-away, seeded server on 127.0.0.1 and print wh
 test: lint ## lint, types and all but the slow tests, on every Python found
 	@.ci/suite "$(PYTHONS)" -m "not slow" $(ARGS)
 
-test-slow: .venv/.test ## the slow tests only: crashes, oversell, ten thousand leases
-	@.ci/suite "$(PYTHONS)" -m slow $(ARGS)
+test-slow: .venv/.test ## the long proofs, on one Python: killed workers, lost databases, races
+	.venv/bin/python -m pytest -m slow $(ARGS)
 
-test-all: lint ## everything
-	@.ci/suite "$(PYTHONS)" $(ARGS)
+test-all: test test-slow ## everything
 
 lint: .venv/.test ## ruff, mypy --strict, and who may import whom
 	.venv/bin/ruff check

@@ -33,12 +33,12 @@ class Workers:
         """End one of them at once, in the middle of whatever it does."""
         os.kill(self.pids[index], signal.SIGKILL)
 
-    async def acknowledge(self, lines: int, index: int) -> None:
-        """Wait until one of them has written so many lines into its journal."""
-        journal = self.journals[index]
+    async def at_work(self, lines: int = 1) -> None:
+        """Wait until each of them has written so many lines into its journal."""
         async with asyncio.timeout(30):
-            while not journal.exists() or journal.read_bytes().count(b"\n") < lines:  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.01)
+            for journal in self.journals:
+                while not journal.exists() or journal.read_bytes().count(b"\n") < lines:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
 
     async def done(self) -> list[dict[str, Any]]:
         """Wait until all have ended; what those that were not killed say of themselves."""

@@ -27,9 +27,7 @@ async def test_hanging_up_leaks_nothing(shop: Any) -> None:
             case 3:
                 await shop.call("ListEvents")
             case 4:
-                await shop.call(
-                    "CreateOrder", source="erp", order_number=str(turn), customer={"id": "c"}, lines=[line]
-                )
+                await shop.call("CreateOrder", source="erp", order_number=str(turn), customer={"id": "c"}, lines=[line])
             case 5:
                 await shop.application.authenticate(KeyPair(key_id, key), "")
 

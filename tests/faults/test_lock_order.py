@@ -42,9 +42,7 @@ async def test_mixed_work_never_deadlocks(postgres_url: str, open_shop: Any) -> 
             ticket = random.randrange(2)
             match random.choice((1, 2, 3, 4, 4, 4, 5, 5, 6, 7)):
                 case 1:
-                    placed = await shop.call(
-                        "ActivateTicket", code=tickets[ticket], container=container, quantity=1
-                    )
+                    placed = await shop.call("ActivateTicket", code=tickets[ticket], container=container, quantity=1)
                     activations.append(placed.activation_id)
                 case 2 if activations:
                     await shop.call("ReturnActivation", activation_id=activations.pop())

@@ -68,13 +68,13 @@ class Worker:
 
 
 async def lease(worker: Worker) -> None:
-    """Claim, renew, release and forget leases until the time is up; some come back to a forgotten one."""
+    """Claim, renew, release and forget leases until the time is up; some come back to one that has expired."""
 
     async def client(number: int) -> None:
         turn = 0
         lease = ""
         while time.monotonic() < worker.ends:
-            if not lease or random.random() < 0.8:
+            if not lease:
                 turn += 1
                 lease = f"w{worker.number}-c{number}-{turn}"
             if not await claim(worker, lease):
@@ -83,9 +83,13 @@ async def lease(worker: Worker) -> None:
             for _ in range(random.choice((0, 0, 1, 2))):
                 await asyncio.sleep(random.uniform(0, 0.4))
                 await claim(worker, lease)
-            if random.random() < 0.7:
+            if random.random() < 0.2:
+                await asyncio.sleep(worker.job["claim"]["ttl_seconds"] + random.uniform(-0.1, 0.1))
+                continue
+            if random.random() < 0.8:
                 await worker.call("ReleaseLease", lease_id=lease)
                 worker.note("released", lease=lease)
+            lease = ""
 
     await worker.all_at_once(client, worker.job["clients"])
 

@@ -285,8 +285,8 @@ async def test_a_usage_period_ends_for_all_containers(desk: Any) -> None:
 async def test_first_uses_at_once_start_one_clock(desk: Any) -> None:
     """Users in several containers who are the first at the same instant all get a seat and the same end."""
     await desk.product(usage_period_days=2)
-    order = await desk.order("1", ("1", "cad", 2))
-    users = ["ada", "ben"]
+    order = await desk.order("1", ("1", "cad", 4))
+    users = ["ada", "ben", "cy", "dan"]
     for user in users:
         await desk.activate(order.ticket, user, quantity=1)
     await asyncio.gather(*[desk.checkout(f"l-{user}", user) for user in users])
@@ -354,3 +354,21 @@ async def test_a_seat_lingers_after_its_release(desk: Any) -> None:
     await desk.full(NoFreeSeats, "b", user="ada")
     await pass_time(desk, 61)
     assert (await desk.checkout("b")).seats_in_use == 1
+
+
+async def test_a_lingering_seat_is_released_once_and_can_be_taken_up_again(desk: Any) -> None:
+    """Releasing again does not prolong the wait, and the same client gets its own seat back meanwhile."""
+    await desk.sold(linger_seconds=60)
+    await desk.checkout("a")
+    await desk("ReleaseLease", lease_id="a")
+    await pass_time(desk, 50)
+    await desk("ReleaseLease", lease_id="a")
+    await pass_time(desk, 11)
+    assert (await desk.checkout("b")).seats_in_use == 1
+    await desk("ReleaseLease", lease_id="b")
+    assert (await desk.checkout("b")).seats_in_use == 1
+    await pass_time(desk, 61)
+    await desk.full(NoFreeSeats, "c")
+    await desk("ReleaseLease", lease_id="b")
+    await pass_time(desk, 61)
+    assert (await desk.checkout("c")).seats_in_use == 1

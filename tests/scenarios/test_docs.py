@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -95,6 +96,7 @@ def demo(tmp_path: Path) -> Iterator[dict[str, str]]:
         server.wait(30)
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="the pages use curl, which is not on this machine")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_page_is_true(page: str, demo: dict[str, str], tmp_path: Path) -> None:
     """Run from top to bottom against a fresh demo, each command of the page prints what stands below it."""
