@@ -6,7 +6,7 @@ ARGS =
 export MAKE
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/.demo ## serve a throw-away, seeded server on 127.0.0.1 and print what to try
 	@.venv/bin/licentia demo $(ARGS)
@@ -19,6 +19,12 @@ test-slow: .venv/.test ## the long proofs, on one Python: killed workers, lost d
 
 test-all: test test-slow ## everything
 
+interop-setup: .venv/.test ## install the SOAP toolkits of other languages (as root on Debian)
+	@.ci/interop setup
+
+interop: .venv/.test ## run every SOAP toolkit that is installed, and write the matrix in docs/soap.md
+	@.ci/interop run
+
 lint: .venv/.test ## ruff, mypy --strict, and who may import whom
 	.venv/bin/ruff check
 	.venv/bin/mypy
@@ -28,7 +34,7 @@ golden: .venv/.demo ## write the published OpenAPI document and WSDLs anew; look
 	.venv/bin/licentia contract export tests/golden
 
 clean: ## remove what these targets made
-	rm -rf .venv .venv-3.* build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.demo: pyproject.toml
@@ -43,5 +49,5 @@ clean: ## remove what these targets made
 	@.ci/venv .venv-$* $* test
 	@touch $@
 
-.PHONY: help demo test test-slow test-all lint golden clean
+.PHONY: help demo test test-slow test-all interop-setup interop lint golden clean
 .PRECIOUS: .venv-%/.test

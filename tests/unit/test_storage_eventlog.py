@@ -99,7 +99,9 @@ async def test_a_reader_misses_nothing_while_others_write(database: Database) ->
     found: list[Event] = []
     events: list[Event] = []
     cursor: str | None = None
-    while not writers.done() or events:
+    done = False
+    while not done or events:
+        done = writers.done()  # asked before the reading: what is committed meanwhile is read in the next round
         events, cursor = await read(database, cursor, 4)
         found += events
         await asyncio.sleep(0)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -183,4 +184,5 @@ async def test_closing_lets_others_in(file: Path) -> None:
         async with database.write():
             await models.ProductCode.create(code=code)
         await database.close()
-    assert sqlite3.connect(file).execute("SELECT COUNT(*) FROM product_code").fetchone() == (2,)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM product_code").fetchone() == (2,)
