@@ -26,8 +26,11 @@ from licentia.storage.ledger import Held, Pool
 
 async def checkout_license(request: CheckoutLicense, context: Context) -> GrantedLease:
     """Renew the lease of this id if it lives, else claim it."""
-    pools = await ledger.lock_usable_pools(context.tx, context.user.bindings, request.product_code)
-    found = await _lock_lease(request.lease_id, pools, context)
+    known = await ledger.find_lease(context.tx, request.lease_id)
+    pools, others = await ledger.lock_usable_pools(
+        context.tx, context.user.bindings, request.product_code, also=known.pool_id if known else ""
+    )
+    found = await _lock_lease(request.lease_id, [*pools, *others], context)
     now = await context.tx.now()
     if found is not None:
         lease, pool = found

@@ -74,7 +74,7 @@ async def list_licenses(request: ListLicenses, context: Context) -> UserLicenses
 async def consume_units(request: ConsumeUnits, context: Context) -> ConsumedUnits:
     """Consume units of the licenses that expire soonest; a repeat of the request id consumes nothing."""
     digest = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
-    pools = await ledger.lock_usable_pools(context.tx, context.user.bindings, request.product_code)
+    pools, _ = await ledger.lock_usable_pools(context.tx, context.user.bindings, request.product_code)
     licenses = await lock_licenses(id__in=[pool.license_id for pool in pools]) if pools else []
     if done := await models.UnitConsumption.get_or_none(request_id=request.request_id):
         if done.digest != digest:

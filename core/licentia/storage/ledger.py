@@ -29,6 +29,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     container_id: str
     binding: str
     product_code: str
+    leasing: bool
     state: str
     seats: int
     overdraft: int
@@ -38,6 +39,12 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     first_activated_at: datetime | None
     first_used_at: datetime | None
     terms: Terms
+
+    def may_be_used(self, bindings: Sequence[str], product_code: str) -> bool:
+        """Whether a user with these bindings may draw on it."""
+        return (
+            self.leasing and self.state == "open" and self.product_code == product_code and self.binding in bindings
+        )
 
     def has_room(self, seats: int) -> bool:
         """Whether so many more seats fit."""
@@ -63,22 +70,26 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _POOL = (
-    "SELECT p.id, p.license_id, p.container_id, p.binding, p.product_code, p.state, p.seats, p.overdraft, p.unlimited,"
-    " p.in_use, p.valid_until, l.first_activated_at, l.first_used_at, l.terms"
+    "SELECT p.id, p.license_id, p.container_id, p.binding, p.product_code, p.leasing, p.state, p.seats, p.overdraft,"
+    " p.unlimited, p.in_use, p.valid_until, l.first_activated_at, l.first_used_at, l.terms"
     " FROM seat_pool p JOIN license l ON l.id = p.license_id"
 )
 
 
-async def lock_usable_pools(tx: Transaction, bindings: Sequence[str], product_code: str) -> list[Pool]:
-    """The open pools that a user with these bindings may draw on, locked in the order of their ids."""
-    marks = ", ".join(f"${index}" for index in range(2, len(bindings) + 2))
-    rows = await tx.rows(
-        f"{_POOL} WHERE p.product_code = $1 AND p.binding IN ({marks}) AND p.leasing AND p.state = 'open'"
-        f" ORDER BY p.id {_lock(tx)}",
-        product_code,
-        *bindings,
-    )
-    return [_pool(row) for row in rows]
+async def lock_usable_pools(
+    tx: Transaction, bindings: Sequence[str], product_code: str, also: str = ""
+) -> tuple[list[Pool], list[Pool]]:
+    """The open pools that a user with these bindings may draw on, and the pool `also` if it is none of them.
+
+    All are locked in the order of their ids.
+    """
+    marks = ", ".join(f"${index}" for index in range(3, len(bindings) + 3))
+    usable = f"p.product_code = $1 AND p.binding IN ({marks}) AND p.leasing AND p.state = 'open'"
+    query = f"{_POOL} WHERE ({usable}) OR p.id = $2 ORDER BY p.id {_lock(tx)}"
+    rows = await tx.rows(query, product_code, also, *bindings)
+    pools = [_pool(row) for row in rows]
+    fit = [pool for pool in pools if pool.may_be_used(bindings, product_code)]
+    return fit, [pool for pool in pools if pool not in fit]
 
 
 async def lock_pool(tx: Transaction, pool_id: str) -> Pool:
@@ -201,6 +212,7 @@ def _pool(row: dict[str, Any]) -> Pool:
     )
     members = row | {
         "terms": terms,
+        "leasing": bool(row["leasing"]),
         "unlimited": bool(row["unlimited"]),
         "first_activated_at": activated_at,
         "first_used_at": used_at,
