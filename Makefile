@@ -3,6 +3,7 @@
 # ARGS     passed on: `make demo ARGS="--port 9000"`, `make test ARGS="-k ticket"`
 PYTHONS = 3.11 3.12 3.13
 ARGS =
+SECONDS = 600
 export MAKE
 
 help: ## say what there is
@@ -24,6 +25,9 @@ interop-setup: .venv/.test ## install the SOAP toolkits of other languages (as r
 
 interop: .venv/.test ## run every SOAP toolkit that is installed, and write the matrix in docs/soap.md
 	@.ci/interop run
+
+fuzz: .venv/.test ## attack the SOAP services for ten minutes, or SECONDS=3600
+	.venv/bin/python -m pytest tests/fuzz -q -m "not slow" --seconds $(SECONDS)
 
 lint: .venv/.test ## ruff, mypy --strict, and who may import whom
 	.venv/bin/ruff check
@@ -49,5 +53,5 @@ clean: ## remove what these targets made
 	@.ci/venv .venv-$* $* test
 	@touch $@
 
-.PHONY: help demo test test-slow test-all interop-setup interop lint golden clean
+.PHONY: help demo test test-slow test-all interop-setup interop fuzz lint golden clean
 .PRECIOUS: .venv-%/.test

@@ -141,6 +141,10 @@ COMMANDS: Mapping[str, Entry] = {
         "Plugins: containers, directories and more that this server can load.",
         {"list": Verb("ListPlugins", "licentia plugin list")},
     ),
+    "soap": Noun(
+        "SOAP: what its clients meet on their way here.",
+        {"check": Own("licentia.cli.commands.soap:check", "Check a server's SOAP, as old and new clients meet it.")},
+    ),
     "contract": Noun(
         "The public contract, as documents.",
         {"export": Own("licentia.cli.commands.contract:export", "Write the OpenAPI document and the WSDLs.")},

@@ -110,8 +110,9 @@ def parse(body: bytes, encoding: str | None) -> etree._Element:
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
-        reason = cut(" ".join(str(error.msg).split()))
-        raise Malformed(f"The body is not well-formed XML: {reason}.", help=HELP) from None
+        raise _malformed(str(error.msg), encoding) from None
+    for flaw in parser.error_log.filter_from_errors():  # where a warning came last, lxml lets them pass
+        raise _malformed(flaw.message, encoding)
     info = root.getroottree().docinfo
     if info.internalDTD is not None:
         raise _document_type()
@@ -176,6 +177,13 @@ def _headers(header: etree._Element, version: Version) -> tuple[etree._Element |
     if unknown:
         raise NotUnderstood(unknown[:_NAMED])
     return security, key
+
+
+def _malformed(reason: str, encoding: str | None) -> Malformed:
+    told = cut(" ".join(reason.split()))
+    if "encoding" in told:
+        told += f"; it was read as {encoding or 'the XML declaration says, else as UTF-8'}"
+    return Malformed(f"The body is not well-formed XML: {told}.", help=HELP)
 
 
 def _document_type() -> InvalidRequest:

@@ -25,6 +25,7 @@ class Challenge(Unauthenticated):
     """No credentials were given at all: HTTP 401 makes those clients send theirs that wait to be asked."""
 
 
+_XML = "http://www.w3.org/XML/1998/namespace"
 _OWN_STATUS = frozenset({405, 413, 415})
 """Refusals of the HTTP request itself, which keep their HTTP status."""
 
@@ -64,6 +65,8 @@ def _not_understood(name: etree.QName) -> str:
         return ""
     if name.namespace is None:  # no prefix may stand for none (Namespaces in XML 1.0, section 2.2)
         return f'<soap:NotUnderstood qname="{name.localname}"/>'
+    if name.namespace == _XML:  # and no other than its own for this one (section 3)
+        return f'<soap:NotUnderstood qname="xml:{name.localname}"/>'
     return f'<soap:NotUnderstood qname="n:{name.localname}" xmlns:n="{escape(name.namespace)}"/>'
 
 
