@@ -231,3 +231,12 @@ def test_a_request_cannot_be_changed() -> None:
     assert isinstance(request, Request)
     with pytest.raises(AttributeError):
         request.code = "def"  # type: ignore[attr-defined]
+
+
+def test_a_refusal_repeats_little_of_what_was_sent() -> None:
+    """A huge value or name is refused with its pointer, and not sent back whole."""
+    huge = "no:mode>" * 9000
+    for extra in ({"mode": huge}, {huge: 1}):
+        with pytest.raises(InvalidRequest) as refusal:
+            parse(BY_NAME["WithdrawLicense"], {"license_id": "a", "reason": "x", **extra})
+        assert len(refusal.value.detail) < 300

@@ -15,6 +15,9 @@ import msgspec
 from licentia.contract.operation import Operation, Request
 from licentia.errors import InvalidRequest
 
+LONGEST_NAME = 100
+"""As much of an unknown field's name as a refusal repeats."""
+
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*?)`)?$", re.DOTALL)
 _FIELD = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
@@ -67,8 +70,11 @@ def _refusal(message: str) -> InvalidRequest:
     what, path = (match["what"], match["path"] or "$") if match else (message, "$")
     steps = [name or index for name, index in _STEP.findall(path)]
     if field := _FIELD.match(what):
-        steps.append(field["name"])
+        name = field["name"]
+        steps.append(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}...")
         what = "this field is not known here" if "unknown" in what else "this field is required"
+    elif what.startswith("Invalid enum value"):  # which would repeat the whole value, whatever it is
+        what = "this is not one of the words allowed here"
     pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
     return InvalidRequest.at(pointer, _REGEX.sub(_form, what))
 
