@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import json
 import os
 import pwd
 import secrets
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -317,3 +319,28 @@ def server(data: Path) -> Iterator[Server]:
 
     with Server(Settings(data=data, port=0)).running() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def start_demo() -> Any:
+    """Starts `licentia demo` in a folder: a block with the environment in which its address and keys are variables."""
+
+    @contextlib.contextmanager
+    def running(folder: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+        info = folder / "demo.json"
+        command = [sys.executable, "-m", "licentia", "demo", "--port", "0", "--info", str(info)]
+        server = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 60
+            while not info.exists():
+                assert server.poll() is None, f"the demo ended with {server.returncode}"
+                assert time.monotonic() < deadline, "the demo was not ready within a minute"
+                time.sleep(0.02)
+            told = json.loads(info.read_text("utf-8"))
+            keys = {f"KEY_{scope.upper()}": key for scope, key in told["keys"].items()}
+            yield environment | keys | {"LICENTIA_URL": told["base_url"]}
+        finally:
+            server.terminate()
+            server.wait(30)
+
+    return running

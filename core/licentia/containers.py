@@ -37,7 +37,10 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerRef(msgspec.Struct, frozen=True, kw_only=True):
-    """A container: `binding` is what makes it the same one next time (a user, a machine), unique in its kind."""
+    """A container: `binding` is what makes it the same one next time (a user, a machine), unique in its kind.
+
+    Only the container of a `user` can be leased from: whoever is that user, or in that group, draws on it.
+    """
 
     binding: str
     user: str | None = None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from licentia.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}")
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -21,6 +25,22 @@ def header(scope: Scope, name: bytes) -> str | None:
                 raise InvalidRequest(f"The header {name.decode()} was sent twice.", help="Send the header once.")
             found = value
     return None if found is None else found.decode("latin-1").strip()
+
+
+def idempotency_key(scope: Scope, in_message: str | None = None) -> str | None:
+    """The caller's own word for this request (draft-ietf-httpapi-idempotency-key-header); None without one.
+
+    A message may carry it itself, else it is the HTTP header `Idempotency-Key`.
+
+    Raises:
+        InvalidRequest: it is not of 1 to 200 visible ASCII characters.
+    """
+    key = header(scope, b"idempotency-key") if in_message is None else in_message
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest(
+            "The header Idempotency-Key has to be of 1 to 200 visible ASCII characters.", help="Send another key."
+        )
+    return key
 
 
 async def body(scope: Scope, receive: Receive, limit: int) -> bytes:

@@ -6,10 +6,8 @@ import importlib.util
 import json
 import os
 import socket
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,27 +109,14 @@ class Relay:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def demo(tmp_path_factory: pytest.TempPathFactory, start_demo: Any) -> Iterator[dict[str, str]]:
     """A demo server for all toolkits; the environment of an integrator with its address and keys in variables."""
     folder = tmp_path_factory.mktemp("demo")
     dropped = ("LICENTIA_", "KEY_", "SOAP_", "CLASSPATH")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     environment["XDG_RUNTIME_DIR"] = str(folder)
-    info = folder / "demo.json"
-    command = [sys.executable, "-m", "licentia", "demo", "--port", "0", "--info", str(info)]
-    server = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while not info.exists():
-            assert server.poll() is None, f"the demo ended with {server.returncode}"
-            assert time.monotonic() < deadline, "the demo was not ready within a minute"
-            time.sleep(0.02)
-        told = json.loads(info.read_text("utf-8"))
-        environment["LICENTIA_URL"] = told["base_url"]
-        yield environment | {f"KEY_{scope.upper()}": key for scope, key in told["keys"].items()}
-    finally:
-        server.terminate()
-        server.wait(30)
+    with start_demo(folder, environment) as told:
+        yield told
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from licentia.contract import BY_NAME, OPERATIONS, Operation
-from licentia.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from licentia.errors import Conflict, Forbidden, NotFound, NotLicensed, Unauthenticated
 from licentia.services.identity import ANYONE, SCOPES, BearerToken, Caller
 
 CONTAINER = {"kind": "cloud-lite", "user": "ada"}
@@ -47,6 +47,21 @@ class Plugin(UserDirectory):
         if not claim.token.startswith("token-"):
             raise Unauthenticated("The token is not good.")
         return Subject(user=claim.token.removeprefix("token-"))
+"""
+
+MACHINE = """
+from licentia.containers import ContainerBackend, ContainerRef
+class Plugin(ContainerBackend):
+    leasing = True
+    device_bound = True
+    async def _provision(self, wanted):
+        return ContainerRef(binding=wanted.container_id)
+    async def _apply(self, ref, update):
+        return None
+    async def _read(self, ref):
+        return await self.host.contents(self.kind, ref.binding)
+    async def _retire(self, ref):
+        pass
 """
 
 
@@ -121,6 +136,19 @@ async def test_a_users_own_token_is_enough(web: Any) -> None:
     }
     with pytest.raises(Unauthenticated):
         await web.application.authenticate(BearerToken("stolen"), "192.0.2.9")
+
+
+async def test_a_machine_that_is_called_like_a_user_lends_nothing_to_that_user(
+    open_desk: Callable[..., Any], install: Callable[..., None]
+) -> None:
+    """Only the container of a user can be leased from, whatever another one is bound to."""
+    install("containers", "machine", MACHINE)
+    desk = await open_desk(containers=("cloud-lite", "machine"))
+    await desk.product(license_model="node_locked")
+    order = await desk.order("1")
+    await desk("ActivateTicket", code=order.ticket, container={"kind": "machine", "container_id": "ada"})
+    await desk.refused(NotLicensed, "CheckoutLicense", lease_id="l", product_code="cad", user="ada")
+    assert (await desk("ListLicenses", user="ada")).licenses == []
 
 
 async def test_a_user_speaks_for_nobody_else(web: Any) -> None:

@@ -14,7 +14,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,26 +73,13 @@ def comparable(outputs: list[tuple[str, str]]) -> list[Any]:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[dict[str, str]]:
+def demo(tmp_path: Path, start_demo: Any) -> Iterator[dict[str, str]]:
     """A demo server of its own; the environment of a reader who has put its address and keys into variables."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("LICENTIA_", "KEY_"))}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     environment["XDG_RUNTIME_DIR"] = str(tmp_path)
-    info = tmp_path / "demo.json"
-    command = [sys.executable, "-m", "licentia", "demo", "--port", "0", "--info", str(info)]
-    server = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while not info.exists():
-            assert server.poll() is None, f"the demo ended with {server.returncode}"
-            assert time.monotonic() < deadline, "the demo was not ready within a minute"
-            time.sleep(0.02)
-        told = json.loads(info.read_text("utf-8"))
-        environment["LICENTIA_URL"] = told["base_url"]
-        yield environment | {f"KEY_{scope.upper()}": key for scope, key in told["keys"].items()}
-    finally:
-        server.terminate()
-        server.wait(30)
+    with start_demo(tmp_path, environment) as told:
+        yield told
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the pages use curl, which is not on this machine")

@@ -50,7 +50,7 @@ LICENSE = {
     "standing": "live", "overdraft_placed": 0, "created_at": 0,
 }  # fmt: skip
 POOL = {
-    "id": "p", "activation_id": "a", "license_id": "l", "container_id": "k", "binding": "u", "product_code": "c",
+    "id": "p", "activation_id": "a", "license_id": "l", "container_id": "k", "user_id": "u", "product_code": "c",
     "leasing": True, "state": "open", "seats": 3, "overdraft": 1, "unlimited": False, "in_use": 4,
 }  # fmt: skip
 LEASE = {

@@ -104,7 +104,7 @@ async def _renew(request: CheckoutLicense, lease: Held, pool: Pool, now: datetim
     try:
         if pool.state != "open":
             raise LicenseWithdrawn("The license was withdrawn by the vendor.")
-        if pool.binding not in context.user.bindings:
+        if pool.user_id not in context.user.bindings:
             raise NotLicensed(f"The user {request.user!r} has no license for {request.product_code!r} any more.")
         check_validity(Validity(pool.terms.activation_at, pool.valid_until), now)
     except (LicenseWithdrawn, NotLicensed, LicenseExpired):
@@ -228,7 +228,7 @@ async def why_nothing(product_code: str, context: Context) -> LicensingError:
     marks = ", ".join(f"${index}" for index in range(2, len(user.bindings) + 2))
     withdrawn = await context.tx.row(
         "SELECT l.id FROM seat_pool p JOIN license l ON l.id = p.license_id WHERE p.product_code = $1"  # noqa: S608
-        f" AND p.binding IN ({marks}) AND p.state = 'closing' LIMIT 1",
+        f" AND p.user_id IN ({marks}) AND p.state = 'closing' LIMIT 1",
         product_code,
         *user.bindings,
     )

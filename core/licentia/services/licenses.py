@@ -36,7 +36,7 @@ async def list_licenses(request: ListLicenses, context: Context) -> UserLicenses
     """What a user may use now; a license that is not valid yet or no longer is left out."""
     now = await context.db.now()
     pools = await models.SeatPool.filter(
-        binding__in=list(context.user.bindings), state="open", leasing=True
+        user_id__in=list(context.user.bindings), state="open", leasing=True
     ).order_by("id")
     licenses = await models.License.in_bulk({pool.license_id for pool in pools}, "id")
     in_use = await _live_seats([pool.id for pool in pools], to_micros(now), context)

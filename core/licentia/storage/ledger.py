@@ -27,7 +27,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     license_id: str
     container_id: str
-    binding: str
+    user_id: str | None
     product_code: str
     leasing: bool
     state: str
@@ -43,7 +43,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     def may_be_used(self, bindings: Sequence[str], product_code: str) -> bool:
         """Whether a user with these bindings may draw on it."""
         return (
-            self.leasing and self.state == "open" and self.product_code == product_code and self.binding in bindings
+            self.leasing and self.state == "open" and self.product_code == product_code and self.user_id in bindings
         )
 
     def has_room(self, seats: int) -> bool:
@@ -70,7 +70,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _POOL = (
-    "SELECT p.id, p.license_id, p.container_id, p.binding, p.product_code, p.leasing, p.state, p.seats, p.overdraft,"
+    "SELECT p.id, p.license_id, p.container_id, p.user_id, p.product_code, p.leasing, p.state, p.seats, p.overdraft,"
     " p.unlimited, p.in_use, p.valid_until, l.first_activated_at, l.first_used_at, l.terms"
     " FROM seat_pool p JOIN license l ON l.id = p.license_id"
 )
@@ -84,7 +84,7 @@ async def lock_usable_pools(
     All are locked in the order of their ids.
     """
     marks = ", ".join(f"${index}" for index in range(3, len(bindings) + 3))
-    usable = f"p.product_code = $1 AND p.binding IN ({marks}) AND p.leasing AND p.state = 'open'"
+    usable = f"p.product_code = $1 AND p.user_id IN ({marks}) AND p.leasing AND p.state = 'open'"
     query = f"{_POOL} WHERE ({usable}) OR p.id = $2 ORDER BY p.id {_lock(tx)}"
     rows = await tx.rows(query, product_code, also, *bindings)
     pools = [_pool(row) for row in rows]

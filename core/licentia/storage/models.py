@@ -121,16 +121,16 @@ class Activation(Model):
 class SeatPool(Model):
     """The seats of one license in one activation, and how many are in use: the row that every lease locks.
 
-    `binding` repeats the container's, so that a checkout finds its pools without a join. `valid_until`
-    is the earliest end that was known at the activation. A pool that is closing (withdrawn) or closed
-    (given back) grants nothing more.
+    `user_id` repeats the container's, so that a checkout finds its pools without a join; a container
+    that belongs to no user has none, and leases nothing. `valid_until` is the earliest end that was
+    known at the activation. A pool that is closing (withdrawn) or closed (given back) grants nothing.
     """
 
     id = fields.CharField(max_length=64, primary_key=True)
     activation_id = fields.CharField(max_length=64, db_index=True)
     license_id = fields.CharField(max_length=64, db_index=True)
     container_id = fields.CharField(max_length=64, db_index=True)
-    binding = fields.CharField(max_length=255)
+    user_id = fields.CharField(max_length=255, null=True)
     product_code = fields.CharField(max_length=64)
     leasing = fields.BooleanField()
     state = fields.CharField(max_length=16, default="open")
@@ -142,7 +142,7 @@ class SeatPool(Model):
 
     class Meta:
         table = "seat_pool"
-        indexes = (("binding", "product_code"),)
+        indexes = (("user_id", "product_code"),)
 
 
 class Lease(Model):

@@ -16,8 +16,9 @@ from licentia_gateways.credentials import credentials
 from licentia_gateways.exchange import Exchange
 from licentia_gateways.packing import may_be_packed
 from licentia_gateways.problems import send_problem
+from licentia_gateways.received import idempotency_key
 from licentia_gateways.rest.links import location
-from licentia_gateways.rest.reading import idempotency_key, read
+from licentia_gateways.rest.reading import read
 
 _encode = msgspec.json.Encoder().encode
 

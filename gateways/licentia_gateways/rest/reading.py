@@ -15,7 +15,6 @@ from licentia.errors import InvalidRequest, UnsupportedMediaType
 from licentia_gateways.received import body, header
 
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE | re.ASCII)
-_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -35,20 +34,6 @@ async def read(operation: Operation, scope: Scope, receive: Receive, limit: int)
         raise InvalidRequest.at(_pointer(name), "this operation takes no query parameters")
     _add(values, (await _document(scope, receive, limit)).items(), "has its place in the path, not in the body")
     return parse(operation, values)
-
-
-def idempotency_key(scope: Scope) -> str | None:
-    """The header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): the caller's own word for this request.
-
-    Raises:
-        InvalidRequest: it is not of 1 to 200 visible ASCII characters.
-    """
-    key = header(scope, b"idempotency-key")
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidRequest(
-            "The header Idempotency-Key has to be of 1 to 200 visible ASCII characters.", help="Send another key."
-        )
-    return key
 
 
 def _path(scope: Scope) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from lxml import etree
@@ -18,7 +17,7 @@ from licentia_gateways.credentials import credentials
 from licentia_gateways.exchange import Exchange
 from licentia_gateways.packing import may_be_packed
 from licentia_gateways.problems import RETRY_AFTER_SECONDS
-from licentia_gateways.received import header
+from licentia_gateways.received import header, idempotency_key
 from licentia_gateways.soap import description, faults
 from licentia_gateways.soap.addresses import address
 from licentia_gateways.soap.codec import writer
@@ -41,7 +40,6 @@ from licentia_gateways.soap.transport import content_type, encoding, read_body
 from licentia_gateways.soap.validation import Validator
 
 _DESCRIPTIONS: dict[bytes, description.SoapVersion] = {b"wsdl": "1.1", b"wsdl12": "1.2"}
-_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ class SoapService:
         else:
             caller = await _authenticated(application, scope, envelope)
         exchange.actor = caller.actor
-        key = _idempotency_key(scope, envelope) if operation.mutates else None
+        key = idempotency_key(scope, envelope.idempotency_key) if operation.mutates else None
         request = self._validator.request(operation, envelope.content)
         return await application.call(operation, request, caller, idempotency_key=key, request_id=exchange.request_id)
 
@@ -169,17 +167,6 @@ async def _authenticated(application: Application, scope: Scope, envelope: Envel
         if shown is None:
             raise faults.Challenge(error.detail, help=error.next_step) from None
         raise
-
-
-def _idempotency_key(scope: Scope, envelope: Envelope) -> str | None:
-    key = envelope.idempotency_key
-    if key is None:
-        key = header(scope, b"idempotency-key")
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidRequest(
-            "The header IdempotencyKey has to be of 1 to 200 visible ASCII characters.", help="Send another key."
-        )
-    return key
 
 
 def _headers(error: LicensingError, status: int, allow: bytes) -> Headers:

@@ -209,7 +209,7 @@ class Migration(migrations.Migration):
                 ('activation_id', fields.CharField(db_index=True, max_length=64)),
                 ('license_id', fields.CharField(db_index=True, max_length=64)),
                 ('container_id', fields.CharField(db_index=True, max_length=64)),
-                ('binding', fields.CharField(max_length=255)),
+                ('user_id', fields.CharField(null=True, max_length=255)),
                 ('product_code', fields.CharField(max_length=64)),
                 ('leasing', fields.BooleanField()),
                 ('state', fields.CharField(default='open', max_length=16)),
@@ -219,7 +219,7 @@ class Migration(migrations.Migration):
                 ('in_use', fields.BigIntField(default=0)),
                 ('valid_until', InstantField(null=True)),
             ],
-            options={'table': 'seat_pool', 'app': 'licentia', 'indexes': [Index(fields=['binding', 'product_code'])], 'pk_attr': 'id', 'table_description': 'The seats of one license in one activation, and how many are in use: the row that every lease locks.'},
+            options={'table': 'seat_pool', 'app': 'licentia', 'indexes': [Index(fields=['user_id', 'product_code'])], 'pk_attr': 'id', 'table_description': 'The seats of one license in one activation, and how many are in use: the row that every lease locks.'},
             bases=['Model'],
         ),
         ops.CreateModel(
