@@ -206,6 +206,14 @@ class NoFreeSeats(LicensingError):
     help = "Wait until a holder named in the message is done, or order more seats."
 
 
+class BorrowNotAllowed(LicensingError):
+    """The license allows no offline leases."""
+
+    code = "borrow_not_allowed"
+    status = 403
+    help = "Claim without `borrow_days` and renew online, or ask the vendor for a license that has `offline_days`."
+
+
 class UnitsExhausted(LicensingError):
     """Too few units are left."""
 

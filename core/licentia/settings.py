@@ -26,10 +26,11 @@ class SettingsError(Exception):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often something may go wrong before the caller has to wait."""
+    """How often something may go wrong before the caller has to wait, and how long a caller may wait for a seat."""
 
     ticket_misses_per_minute: Annotated[int, Meta(ge=1)] = 60
     failed_authentications_per_minute: Annotated[int, Meta(ge=1)] = 60
+    wait_seconds: Annotated[int, Meta(ge=0, le=300)] = 300
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ from licentia.services.application import Application
 from licentia_gateways import health, logging, metrics, rest, soap
 from licentia_gateways.middleware import Observed
 from licentia_gateways.page import Page, nothing_here
+from licentia_gateways.routing import Addresses
 
 
 def create_app(application: Application | None = None) -> Starlette:
@@ -48,9 +49,9 @@ def create_app(application: Application | None = None) -> Starlette:
                 if application is None:
                     await app.state.application.close()
 
-    app = Starlette(routes=[*rest.routes(), *soap.routes(), *pages], lifespan=lifespan)
+    app = Starlette(lifespan=lifespan)
     app.router.redirect_slashes = False
-    app.router.default = nothing_here
+    app.router.default = Addresses([*rest.routes(), *soap.routes(), *pages], nothing_here)
     app.middleware_stack = Observed(app.router)  # in place of Starlette's own, which answers in plain text
     app.state.settings = settings
     app.state.stopping = False

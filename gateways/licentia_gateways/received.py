@@ -54,6 +54,15 @@ async def body(scope: Scope, receive: Receive, limit: int) -> bytes:
     coding = header(scope, b"content-encoding")
     if coding and coding.lower() != "identity":
         raise UnsupportedMediaType("Compressed bodies are not taken; send the body as it is, without Content-Encoding.")
+    return await coded_body(scope, receive, limit)
+
+
+async def coded_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body, at most `limit` bytes of it, in whatever content coding it has.
+
+    Raises:
+        PayloadTooLarge, ClientDisconnect: as `body` does.
+    """
     declared = header(scope, b"content-length") or "0"
     if len(declared) > 15 or int(declared) > limit:
         raise _too_large(limit)

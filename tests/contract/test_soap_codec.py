@@ -61,9 +61,8 @@ def scalars(scalar: Scalar) -> st.SearchStrategy[Any]:
 
 def element(operation: Operation, name: str, struct: msgspec.Struct) -> etree._Element:
     """The element that the codec writes for a struct."""
-    out = [f'<{name} xmlns="{namespace(operation.service)}">']
-    writer(shape(type(struct)))(struct, out.append)
-    return etree.fromstring("".join([*out, f"</{name}>"]).encode())
+    fields = writer(shape(type(struct)))(struct)
+    return etree.fromstring(f'<{name} xmlns="{namespace(operation.service)}">{fields}</{name}>'.encode())
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)

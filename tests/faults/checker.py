@@ -23,7 +23,6 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,11 @@ Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
 NAMES = (
-    "purchase_order", "ticket", "license", "activation", "seat_pool", "lease", "unit_consumption", "chain", "event",
+    "purchase_order", "ticket", "license", "meter", "activation", "seat_pool", "lease", "unit_consumption", "chain",
+    "event",
 )  # fmt: skip
-ENDS = ("lease.released", "lease.expired", "lease.ended")
+STARTS = ("lease.granted", "seat.assigned")
+ENDS = ("lease.released", "lease.expired", "lease.ended", "seat.unassigned")
 COUNTED_ALONE = ("floating", "node_locked", "unlimited")
 """License models whose leases never share a seat, so that a pool's charges add up from the events alone."""
 
@@ -68,9 +69,8 @@ async def _load_postgres(url: str) -> Tables:
 
 def faults(tables: Tables, journal: list[Row]) -> Iterator[str]:
     """All that is wrong, in one sentence each."""
-    events = sorted(tables["event"], key=lambda event: (event["at"], event["chain"], event["seq"]))
-    for event in events:
-        event["facts"] = json.loads(event["data"])
+    unfolded = [event for block in tables["event"] for event in _unfolded(block)]
+    events = sorted(unfolded, key=lambda event: (event["at"], event["chain"], event["seq"]))
     yield from _chains(tables)
     yield from _seats_over_time(tables, events)
     yield from _stock(tables, events)
@@ -86,25 +86,38 @@ def _chains(tables: Tables) -> Iterator[str]:
     for head in tables["chain"]:
         previous = "0" * 64
         count = 0
-        for count, event in enumerate(sorted(chains.pop(head["id"], []), key=lambda event: event["seq"]), start=1):
-            if event["seq"] != count:
-                yield f"chain {head['id']} has a gap before event {event['id']}"
+        for block in sorted(chains.pop(head["id"], []), key=lambda block: block["last_seq"]):
+            events = _unfolded(block)
+            if block["first_seq"] != count + 1 or block["last_seq"] != count + len(events):
+                yield f"chain {head['id']} has a gap before event {block['id']}"
                 break
-            if event["previous_hash"] != previous:
-                yield f"event {event['id']} does not link to the one before"
-            if event["hash"] != _hash(event):
-                yield f"event {event['id']} was changed"
-            previous = event["hash"]
+            if block["previous_hash"] != previous:
+                yield f"event {block['id']} does not link to the one before"
+            hash = block["previous_hash"]
+            for event in events:
+                hash = _hash(event, hash)
+            if block["hash"] != hash:
+                yield f"event {block['id']} was changed"
+            previous, count = block["hash"], block["last_seq"]
         if (head["seq"], head["hash"]) != (count, previous):
             yield f"the head of chain {head['id']} is at {head['seq']}, its events end at {count}"
     for chain in chains:
         yield f"chain {chain} has events and no head"
 
 
-def _hash(event: Row) -> str:
+def _unfolded(block: Row) -> list[Row]:
+    """The events of one commit, each for itself."""
+    return [
+        {"id": f"{block['chain']}-{seq}", "chain": block["chain"], "seq": seq, "at": block["at"]}
+        | {"kind": kind, "actor": actor, "facts": facts}
+        for seq, (kind, actor, facts) in enumerate(json.loads(block["entries"]), start=block["first_seq"])
+    ]
+
+
+def _hash(event: Row, previous_hash: str) -> str:
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=event["at"])
-    members = {name: event[name] for name in ("actor", "chain", "kind", "previous_hash", "seq")}
-    members |= {"at": at.isoformat().replace("+00:00", "Z"), "data": json.loads(event["data"])}
+    members = {name: event[name] for name in ("actor", "chain", "kind", "seq")}
+    members |= {"at": at.isoformat().replace("+00:00", "Z"), "data": event["facts"], "previous_hash": previous_hash}
     text = json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -114,35 +127,36 @@ def _seats_over_time(tables: Tables, events: list[Row]) -> Iterator[str]:
     models = {row["id"]: json.loads(row["terms"]).get("license_model", "floating") for row in tables["license"]}
     pools = {row["id"]: row for row in tables["seat_pool"]}
     alone = {id for id, pool in pools.items() if models.get(pool["license_id"]) in COUNTED_ALONE}
-    live: dict[str, tuple[str, int]] = {}
+    live: dict[tuple[str, str], tuple[str, int]] = {}
     used: Counter[str] = Counter()
     told: dict[str, int] = {}
-    leases = [event for event in events if event["kind"] == "lease.granted" or event["kind"] in ENDS]
-    for event, following in zip_longest(leases, leases[1:]):
+    for event in events:
+        if event["kind"] not in (*STARTS, *ENDS):
+            continue
         facts = event["facts"]
-        lease, pool = facts["lease_id"], facts["pool_id"]
+        pool = facts["pool_id"]
+        lease = (facts.get("lease_id") or facts["seat"], pool)
         if pool not in pools:
             yield f"event {event['id']} is of pool {pool}, which is not there"
             continue
-        if event["kind"] == "lease.granted":
+        if event["kind"] in STARTS:
             if lease in live:
-                yield f"event {event['id']} grants lease {lease} again, which has not ended"
+                yield f"event {event['id']} grants lease {lease[0]} again, which has not ended"
             live[lease] = (pool, facts["charged"])
             used[pool] += facts["charged"]
         elif lease not in live:
-            yield f"event {event['id']} ends lease {lease}, which does not live"
+            yield f"event {event['id']} ends lease {lease[0]}, which does not live"
         else:
             used[pool] -= live.pop(lease)[1]
         told[pool] = facts["in_use"]
         level = used[pool] if pool in alone else facts["in_use"]
         if not pools[pool]["unlimited"] and level > pools[pool]["seats"] + pools[pool]["overdraft"]:
             yield f"pool {pool} is oversold at event {event['id']}: {level} seats in use"
-        # Leases that end together are recorded one by one, each with the seats in use after all of them.
-        if pool in alone and not _together(event, following) and facts["in_use"] != level:
+        if pool in alone and facts["in_use"] != level:
             yield f"event {event['id']} says {facts['in_use']} seats in use, the events before add up to {level}"
-    rows = {row["id"] for row in tables["lease"]}
-    yield from (f"lease {lease} lives by the events and has no row" for lease in sorted(live.keys() - rows))
-    yield from (f"lease {lease} has a row and does not live by the events" for lease in sorted(rows - live.keys()))
+    rows = {(_name(row), row["pool_id"]) for row in tables["lease"]}
+    yield from (f"lease {lease[0]} lives by the events and has no row" for lease in sorted(live.keys() - rows))
+    yield from (f"lease {lease[0]} has a row and does not live by the events" for lease in sorted(rows - live.keys()))
     charged: Counter[str] = Counter()
     for row in tables["lease"]:
         charged[row["pool_id"]] += row["charged"]
@@ -154,13 +168,9 @@ def _seats_over_time(tables: Tables, events: list[Row]) -> Iterator[str]:
             )
 
 
-def _together(event: Row, following: Row | None) -> bool:
-    return (
-        following is not None
-        and event["kind"] == following["kind"] != "lease.granted"
-        and (event["chain"], event["at"]) == (following["chain"], following["at"])
-        and event["facts"]["pool_id"] == following["facts"]["pool_id"]
-    )
+def _name(row: Row) -> str:
+    """What the events call a row of `lease`: a lease by its id, a seat that is kept for somebody by its key."""
+    return str(row["share_key"] if row["state"] == "assigned" else row["whole"] or row["id"])
 
 
 def _stock(tables: Tables, events: list[Row]) -> Iterator[str]:
@@ -169,12 +179,12 @@ def _stock(tables: Tables, events: list[Row]) -> Iterator[str]:
     for pool in tables["seat_pool"]:
         if pool["state"] != "closed":
             seats[pool["license_id"]] += pool["seats"]
-    units: Counter[str] = Counter()
+    units: Counter[tuple[str, str]] = Counter()
     requests: Counter[tuple[str, str]] = Counter()
     for event in events:
         if event["kind"] == "units.consumed":
             facts = event["facts"]
-            units[facts["license_id"]] += facts["units"]
+            units[facts["license_id"], facts["meter"]] += facts["units"]
             requests[facts["license_id"], facts["request_id"]] += 1
     for row in tables["license"]:
         id = row["id"]
@@ -182,8 +192,11 @@ def _stock(tables: Tables, events: list[Row]) -> Iterator[str]:
             yield f"license {id} has {row['placed']} seats placed of {row['quantity']}, {row['to_reclaim']} to reclaim"
         if row["standing"] == "live" and row["placed"] != seats[id]:
             yield f"license {id} counts {row['placed']} seats placed, its containers hold {seats[id]}"
-        if row["units_used"] != units[id] or row["units_used"] > (row["units_total"] or 0):
-            yield f"license {id} counts {row['units_used']} of {row['units_total']} units, its events {units[id]}"
+    for row in tables["meter"]:
+        told = units.pop((row["license_id"], row["name"]), 0)
+        if row["used"] != told or row["used"] > row["total"]:
+            yield f"license {row['license_id']} counts {row['used']} of {row['total']} units, its events {told}"
+    yield from (f"license {id} has events of a meter {name!r} that it has not" for id, name in units)
     for (license, request), count in requests.items():
         if count > 1:
             yield f"request {request} consumed of license {license} {count} times"
@@ -231,9 +244,9 @@ def _promises(tables: Tables, events: list[Row], journal: list[Row]) -> Iterator
     """What a client was told has happened, and lasts as long as it was told."""
     history: dict[str, list[Row]] = defaultdict(list)
     for event in events:
-        if event["kind"] == "lease.granted" or event["kind"] in ENDS:
+        if event["kind"] in (*STARTS, *ENDS) and "lease_id" in event["facts"]:
             history[event["facts"]["lease_id"]].append(event)
-    expiry = {row["id"]: row["expires_at"] for row in tables["lease"]}
+    expiry = {_name(row): row["expires_at"] for row in tables["lease"]}
     orders = {row["id"]: row["order_number"] for row in tables["purchase_order"]}
     tickets = {(orders.get(row["order_id"]), row["code"]) for row in tables["ticket"]}
     requests = {row["request_id"] for row in tables["unit_consumption"]}

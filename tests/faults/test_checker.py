@@ -52,20 +52,20 @@ def forge(shop: Any, change: Callable[[dict[str, Any]], object]) -> None:
     """Add an event to the chain, with good hashes: the last grant, changed."""
     with sqlite3.connect(shop.database.removeprefix("sqlite:///")) as connection:
         connection.row_factory = sqlite3.Row
-        grants = "SELECT * FROM event WHERE kind = 'lease.granted' ORDER BY at DESC"
+        grants = "SELECT * FROM event WHERE entries LIKE '%lease.granted%' ORDER BY at DESC"
         event = dict(connection.execute(grants).fetchone())
+        ((kind, actor, facts),) = json.loads(event["entries"])
         head = connection.execute("SELECT * FROM chain WHERE id = ?", (event["chain"],)).fetchone()
-        facts = json.loads(event["data"])
         change(facts)
         data = json.dumps(facts, sort_keys=True, separators=(",", ":"))
         seq = head["seq"] + 1
         hashed = (
-            f'{{"actor":"{event["actor"]}","at":"2100-01-01T00:00:00Z","chain":{event["chain"]},"data":{data},'
-            f'"kind":"lease.granted","previous_hash":"{head["hash"]}","seq":{seq}}}'
+            f'{{"actor":"{actor}","at":"2100-01-01T00:00:00Z","chain":{event["chain"]},"data":{data},'
+            f'"kind":"{kind}","previous_hash":"{head["hash"]}","seq":{seq}}}'
         )
         hash = hashlib.sha256(hashed.encode()).hexdigest()
-        event |= {"id": f"{event['chain']}-{seq}", "seq": seq, "at": 4_102_444_800_000_000, "data": data}
-        event |= {"previous_hash": head["hash"], "hash": hash}
+        event |= {"id": f"{event['chain']}-{seq}", "first_seq": seq, "last_seq": seq, "at": 4_102_444_800_000_000}
+        event |= {"previous_hash": head["hash"], "hash": hash, "entries": json.dumps([[kind, actor, facts]])}
         marks = ", ".join("?" * len(event))
         connection.execute(f"INSERT INTO event ({', '.join(event)}) VALUES ({marks})", tuple(event.values()))
         connection.execute("UPDATE chain SET seq = ?, hash = ? WHERE id = ?", (seq, hash, event["chain"]))
@@ -116,7 +116,7 @@ async def test_a_broken_promise_is_found(history: Any, entry: dict[str, Any], fa
         ("UPDATE seat_pool SET in_use = in_use + 1", "counts 3 seats in use, its leases add up to 2"),
         ("DELETE FROM lease WHERE id = 'lease-2'", "lease lease-2 lives by the events and has no row"),
         ("UPDATE license SET placed = placed + 1", "has 4 seats placed of 3"),
-        ("UPDATE license SET units_used = 8", "counts 8 of 300 units, its events 7"),
+        ("UPDATE meter SET used = 8", "counts 8 of 300 units, its events 7"),
         ("DELETE FROM unit_consumption", "consumption request has a row or an event, not both"),
         ("DELETE FROM ticket", "its ticket 0 times"),
         ("DELETE FROM license", "has no license for its lines ['1']"),
@@ -133,11 +133,11 @@ async def test_a_drifted_table_is_found(history: Any, statement: str, fault: str
 @pytest.mark.parametrize(
     ("statement", "fault"),
     [
-        ("UPDATE event SET data = replace(data, 'anna', 'eve') WHERE seq = 6", "was changed"),
-        ("UPDATE event SET at = at - 1000000 WHERE seq = 6", "was changed"),
-        ("DELETE FROM event WHERE seq = 3", "has a gap before"),
-        ("DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)", "the head of chain 0 is at"),
-        ("UPDATE event SET previous_hash = hash WHERE seq = 3", "does not link to the one before"),
+        ("UPDATE event SET entries = replace(entries, 'anna', 'eve') WHERE last_seq = 6", "was changed"),
+        ("UPDATE event SET at = at - 1000000 WHERE last_seq = 6", "was changed"),
+        ("DELETE FROM event WHERE last_seq = 3", "has a gap before"),
+        ("DELETE FROM event WHERE last_seq = (SELECT max(last_seq) FROM event)", "the head of chain 0 is at"),
+        ("UPDATE event SET previous_hash = hash WHERE last_seq = 3", "does not link to the one before"),
         ("UPDATE chain SET hash = 'x' WHERE id = 7", "the head of chain 7 is at 0"),
     ],
 )

@@ -98,7 +98,7 @@ class Target:
         self.events: list[dict[str, Any]] = []
         self.schemas = {s: etree.XMLSchema(etree.fromstring(xml_schema(s))) for s in get_args(Service)}
         self.operations = {operation.name for operation in OPERATIONS}
-        unlimited = Limits(ticket_misses_per_minute=10**9, failed_authentications_per_minute=10**9)
+        unlimited = Limits(wait_seconds=0, ticket_misses_per_minute=10**9, failed_authentications_per_minute=10**9)
         self.application = self.runner.run(Application.open(Settings(data=data, limits=unlimited)))
         self.app = create_app(self.application)
         self.keys = {scope: self._key(scope) for scope in get_args(Service)}
@@ -140,7 +140,9 @@ class Target:
         answer = Answer()
 
         async def receive() -> Message:
-            return messages.pop(0) if messages else {"type": "http.disconnect"}
+            if not messages:
+                await asyncio.Event().wait()  # it stays connected, and has nothing more to say
+            return messages.pop(0)
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -126,7 +126,7 @@ class Desk:
         groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         for lease in await self.sql("SELECT * FROM lease"):
             charged[lease["pool_id"]] += lease["charged"]
-            groups[lease["pool_id"], lease["share_key"]].append(lease)
+            groups[lease["pool_id"], lease["share_key"] or lease["id"]].append(lease)
         for pool in pools.values():
             assert pool["in_use"] == charged[pool["id"]], pool
             assert pool["unlimited"] or pool["in_use"] <= pool["seats"] + pool["overdraft"], pool
@@ -140,7 +140,7 @@ class Desk:
             assert 0 <= license["to_reclaim"] <= license["placed"] <= license["quantity"], license
         assert verify_chain(await self.events()) == []
         self.secrets |= {row["code"] for row in await self.sql("SELECT code FROM ticket")}
-        written = "\n".join(str(row) for row in await self.sql("SELECT kind, actor, data FROM event"))
+        written = "\n".join(str(row) for row in await self.sql("SELECT entries FROM event"))
         assert [secret for secret in self.secrets if secret in written] == []
 
 

@@ -250,7 +250,7 @@ def test_an_event_that_was_changed_is_found(config: Path) -> None:
     import sqlite3
 
     with sqlite3.connect(config.parent / "licentia.db") as database:
-        database.execute("UPDATE event SET actor = 'nobody' WHERE seq = 1")
+        database.execute("UPDATE event SET entries = replace(entries, 'operator', 'nobody') WHERE last_seq = 1")
     database.close()
     found = reply("events verify --config", str(config), code=2)
     assert len(found["faults"]) == 1
@@ -276,7 +276,14 @@ def test_the_contract_is_exported(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         licentia("contract export", str(tmp_path / folder))
     files = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
-    assert set(files) == {"openapi.json", "admin.wsdl", "sales.wsdl", "depot.wsdl", "licensing.wsdl"}
+    assert set(files) == {
+        "openapi.json",
+        "admin.wsdl",
+        "sales.wsdl",
+        "depot.wsdl",
+        "licensing.wsdl",
+        "lease-token.json",
+    }
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
     assert json.loads(files["openapi.json"])["openapi"].startswith("3.1")
     assert b"urn:licentia:depot:1" in files["depot.wsdl"]

@@ -36,13 +36,15 @@ class Plugin(ContainerBackend, OfflineDelivery):
     async def _retire(self, ref): return None
     async def _confirm(self, ref, receipt): return int(receipt)
 """
+BAG = VAULT.replace("device_bound = True", "device_bound = False")
 
 
 @pytest.fixture
 async def both(open_desk: Callable[..., Any], install: Callable[..., None]) -> Any:
-    """A desk with cloud-lite and an offline, device-bound container of somebody else."""
+    """A desk with cloud-lite and two offline containers of somebody else, one of them device-bound."""
     install("containers", "vault", VAULT)
-    return await open_desk(containers=("cloud-lite", "vault"))
+    install("containers", "bag", BAG)
+    return await open_desk(containers=("cloud-lite", "vault", "bag"))
 
 
 def placed(activation: Any) -> dict[str, int]:
@@ -164,10 +166,11 @@ async def test_a_license_goes_only_where_its_terms_allow(both: Any) -> None:
 
 
 async def test_a_node_locked_license_wants_a_machine(both: Any) -> None:
-    """A container of a user is bound to no machine; one that is takes the license."""
+    """A container that neither leases to a named node nor is a machine's own takes no node-locked license."""
     await both.product(license_model="node_locked")
     order = await both.order()
-    refusal = await both.refused(ContainerKindNotAllowed, "ActivateTicket", code=order.ticket, container=ADA)
+    bag = {"kind": "bag"}
+    refusal = await both.refused(ContainerKindNotAllowed, "ActivateTicket", code=order.ticket, container=bag)
     assert "node-locked" in refusal.detail
     vault = {"kind": "vault", "request": "bWFjaGluZTE="}
     assert placed(await both("ActivateTicket", code=order.ticket, container=vault)) == {"cad": 1}

@@ -132,7 +132,7 @@ async def test_the_refusal_names_the_holders(desk: Any) -> None:
     for number in range(10):
         assert f"ada at ws{number} until" in refusal.detail
     assert "ws10" not in refusal.detail
-    assert "and 2 more" in refusal.detail
+    assert "and others" in refusal.detail
 
 
 async def test_an_overdraft_is_lent_beyond_what_was_sold(desk: Any) -> None:

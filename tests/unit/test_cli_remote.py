@@ -24,9 +24,10 @@ from licentia.client.faults import Unreachable
 from licentia.client.remote import RemoteLicentia
 from licentia.contract import BY_NAME
 from licentia.contract.activations import ActivateTicket, Container
-from licentia.contract.leases import CheckoutLicense, GetUsage, ReleaseLease
+from licentia.contract.leases import CheckoutLicense, ReleaseLease
 from licentia.contract.licenses import ListLicenses, UserLicenses
 from licentia.contract.products import GetProduct, ListProducts
+from licentia.contract.usage import GetUsage
 from licentia.errors import InternalError, InvalidRequest, LicensingError, NotFound, TooManyRequests, catalogue
 
 PRODUCTS = {"products": [], "next_cursor": None, "of_a_later_version": 1}
@@ -103,7 +104,7 @@ def test_a_request_goes_where_the_contract_says() -> None:
     (method, path, headers, _), (_, usage, *_) = answer.asked
     assert (method, path) == ("GET", "/v1/users/%C3%BCmit%3F%23%25%26%2B%3B%3D%40x/licenses")
     assert headers["authorization"] == "Bearer lic_x"
-    assert usage == "/v1/usage?from=2026-11-01T00%3A00%3A00Z"
+    assert usage == "/v1/usage?from=2026-11-01T00%3A00%3A00Z&per=total&limit=10000"
 
 
 @pytest.mark.parametrize("dots", [".", ".."])

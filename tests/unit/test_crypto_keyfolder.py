@@ -24,7 +24,7 @@ print("ready", flush=True)
 while not signal.exists():
     time.sleep(0.001)
 keys = KeyFolder(folder)
-print(keys.master().hex(), keys.lease_key().seed.hex())
+print(keys.master().hex(), keys.lease_key().current().public.kid)
 """
 
 
@@ -33,24 +33,25 @@ def test_keys_stay_the_same(tmp_path: Path) -> None:
     first, second = KeyFolder(tmp_path / "keys"), KeyFolder(tmp_path / "keys")
     assert len(first.master()) == 32
     assert first.master() == second.master()
-    assert first.lease_key() == second.lease_key()
-    assert first.lease_key().curve == "Ed25519"
+    assert first.lease_key().current().pem() == second.lease_key().current().pem()
     assert KeyFolder(tmp_path / "other").master() != first.master()
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_only_the_owner_can_read(tmp_path: Path, umask: int) -> None:
-    """The folder is 0700 and each file 0600, whatever the umask; nothing else is left behind."""
+    """The folder is 0700 and each file 0600, whatever the umask, also after a rotation."""
     before = os.umask(umask)
     try:
         keys = KeyFolder(tmp_path / "data" / "keys")
         keys.master()
-        keys.lease_key()
+        keys.lease_key().rotate()
+        keys.lease_key().prepare()
     finally:
         os.umask(before)
     assert stat.S_IMODE(keys.folder.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in keys.folder.iterdir()}
-    assert modes == {"master.key": 0o600, "lease.key": 0o600}
+    assert modes.keys() >= {"master.key", "lease.key", "lease-next.key"}
+    assert set(modes.values()) == {0o600}
 
 
 def test_eight_processes_make_one_key(tmp_path: Path) -> None:
@@ -133,4 +134,6 @@ def test_nothing_secret_is_shown(tmp_path: Path) -> None:
     keys = KeyFolder(tmp_path)
     shown = repr(keys) + repr(vars(keys))
     assert keys.master().hex() not in shown
-    assert keys.lease_key().seed.hex() not in shown
+    lease_key = keys.lease_key()
+    shown = repr(lease_key) + repr(vars(lease_key))
+    assert lease_key.current().pem().splitlines()[1] not in shown

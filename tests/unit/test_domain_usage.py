@@ -1,82 +1,91 @@
-"""Usage: the sums over leases, against counting every single second."""
+"""Usage: how a time is put together from sums of whole periods and from leases."""
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licentia.domain.usage import Span, Tally, tally
+from licentia.domain.instants import DAY, from_micros, to_micros
+from licentia.domain.usage import HOUR, LEVELS, Level, Marks, Part, Per, after, ceil, floor, kept_whole, parts
 
-START = datetime(2026, 5, 1, tzinfo=UTC)
-SECOND = 1_000_000
-
-
-def at(seconds: float) -> datetime:
-    """So many seconds after the start."""
-    return START + timedelta(seconds=seconds)
-
-
-def span(begin: float, end: float, seats: int = 1, shared: str | None = None) -> Span:
-    """A lease from one second to another."""
-    origin = int(START.timestamp()) * SECOND
-    return Span(
-        license_id="l",
-        product_code="p",
-        shared=f"{begin} {end} {seats}" if shared is None else shared,
-        seats=seats,
-        granted_at=origin + int(begin * SECOND),
-        ended_at=origin + int(end * SECOND),
+YEARS = datetime(1970, 1, 1), datetime(2400, 1, 1)  # noqa: DTZ001 - hypothesis wants them naive
+START = to_micros(datetime(2026, 1, 30, 22, tzinfo=UTC))
+INSTANTS = st.integers(START, START + 100 * DAY).map(lambda instant: instant - instant % (HOUR // 4))
+MARKS = st.tuples(INSTANTS, INSTANTS, INSTANTS).map(
+    lambda three: Marks(
+        hour=floor("hour", max(three)), day=floor("day", sorted(three)[1]), month=floor("month", min(three))
     )
-
-
-LEASES = st.lists(
-    st.tuples(st.integers(0, 20), st.integers(0, 10), st.integers(1, 4), st.integers(0, 4)), max_size=12
 )
 
 
-@given(LEASES, st.integers(0, 20), st.integers(1, 10))
-def test_the_tally_equals_counting_every_second(
-    leases: list[tuple[int, int, int, int]], since: int, length: int
-) -> None:
-    """Checkouts, seat-seconds and peak of any leases in any time are what a clock would count."""
-    to = since + length
-    levels = []
-    for second in range(since, to):
-        groups: dict[int, int] = {}
-        for place, (begin, life, seats, group) in enumerate(leases):
-            if begin <= second < begin + life:
-                key = group or -place  # group 0 shares with nobody
-                groups[key] = max(groups.get(key, 0), seats)
-        levels.append(sum(groups.values()))
-    spans = [
-        span(begin, begin + life, seats, str(group or -place))
-        for place, (begin, life, seats, group) in enumerate(leases)
-    ]
-    assert tally(spans, at(since), at(to)) == Tally(
-        checkouts=sum(since <= lease[0] < to for lease in leases), seat_seconds=sum(levels), peak=max(levels)
-    )
+def at(text: str) -> int:
+    """The instant of a time in 2026."""
+    return to_micros(datetime.fromisoformat(f"2026-{text}Z"))
 
 
-def test_a_seat_handed_on_is_one_seat() -> None:
-    """A lease that begins at the instant another ends makes no peak of two."""
-    assert tally([span(0, 5), span(5, 9)], at(0), at(10)).peak == 1
-    assert tally([span(0, 5.000001), span(5, 9)], at(0), at(10)).peak == 2
+@given(st.datetimes(*YEARS, timezones=st.just(UTC)), st.sampled_from(LEVELS))
+def test_periods_are_those_of_the_calendar(instant: datetime, level: Level) -> None:
+    """Every instant is in one hour, day and month, which begin where a calendar says and are followed by the next."""
+    start = floor(level, to_micros(instant))
+    shown = from_micros(start)
+    kept = LEVELS.index(level)
+    day, hour = (1 if kept == 2 else instant.day), (instant.hour if kept == 0 else 0)
+    assert shown == datetime(instant.year, instant.month, day, hour, tzinfo=UTC)
+    assert start <= to_micros(instant) < after(level, start)
+    assert floor(level, after(level, start)) == after(level, start)
+    assert floor(level, after(level, start) - 1) == start
+    assert ceil(level, start) == start
+    assert ceil(level, start + 1) == after(level, start)
 
 
-def test_shared_seats_count_as_the_largest_claim() -> None:
-    """Leases of one key that overlap are one; what remains when the largest ends is the next."""
-    spans = [span(0, 10, 2, "ws1"), span(2, 5, 3, "ws1"), span(4, 12, 1, "ws1"), span(4, 6, 1, "ws2")]
-    assert tally(spans, at(0), at(20)) == Tally(checkouts=4, seat_seconds=2 * 10 + 3 + 2 + 2, peak=4)
+@given(INSTANTS, INSTANTS, MARKS, st.sampled_from(get_args(Per)))
+def test_parts_cover_a_time_once(one: int, other: int, marks: Marks, per: Per) -> None:
+    """No instant is missing or counted twice, sums are read only where they are, and each part is in its slot."""
+    since, to = sorted((one, other))
+    found = sorted(parts(since, to, per, marks), key=lambda part: part.begins)
+    assert all(part.begins < part.ends for part in found)
+    assert [part.ends for part in found[:-1]] == [part.begins for part in found[1:]]
+    assert (found[0].begins, found[-1].ends) == (since, to) if since < to else not found
+    for part in found:
+        if part.level:
+            assert part.begins == floor(part.level, part.begins)
+            assert part.ends == floor(part.level, part.ends) <= getattr(marks, part.level)
+        if per == "total":
+            assert part.slot == since
+        elif part.slot is None:
+            assert part.level == per
+        else:
+            assert part.slot == floor(per, part.begins) == floor(per, part.ends - 1)
 
 
-def test_parts_of_seconds_add_up_before_they_are_cut() -> None:
-    """Three leases of half a second are one whole seat-second."""
-    assert tally([span(begin, begin + 0.5) for begin in (0, 1, 2)], at(0), at(10)).seat_seconds == 1
+def test_the_coarsest_sums_are_read() -> None:
+    """A long time is months within days within hours within leases."""
+    marks = Marks(hour=at("06-02T05:00:00"), day=at("06-02T00:00:00"), month=at("06-01T00:00:00"))
+    found = parts(at("02-26T22:30:00"), at("06-02T05:20:00"), "total", marks)
+    shown = [(part.level, f"{from_micros(part.begins):%m-%dT%H:%M}") for part in found]
+    assert sorted(shown, key=lambda each: each[1]) == [
+        (None, "02-26T22:30"), ("hour", "02-26T23:00"), ("day", "02-27T00:00"), ("month", "03-01T00:00"),
+        ("day", "06-01T00:00"), ("hour", "06-02T00:00"), (None, "06-02T05:00"),
+    ]  # fmt: skip
 
 
-def test_nothing_is_counted_outside_the_time() -> None:
-    """A lease that began before counts its seconds inside, and is no checkout of this time."""
-    assert tally([span(0, 100, 2)], at(10), at(20)) == Tally(checkouts=0, seat_seconds=20, peak=2)
-    assert tally([span(0, 10), span(20, 30)], at(10), at(20)) == Tally(checkouts=0, seat_seconds=0, peak=0)
+def test_nothing_was_used_before_computers() -> None:
+    """A time may begin at the first year of the calendar."""
+    assert parts(to_micros(datetime(1, 1, 1, tzinfo=UTC)), HOUR, "total", Marks()) == [
+        Part(to_micros(datetime(1, 1, 1, tzinfo=UTC)), None, 0, HOUR)
+    ] or parts(to_micros(datetime(1, 1, 1, tzinfo=UTC)), HOUR, "total", Marks()) == [Part(0, None, 0, HOUR)]
+
+
+def test_without_the_leases_an_hour_is_whole() -> None:
+    """A time that begins or ends where leases are gone is widened to whole hours; elsewhere it stays."""
+    kept = at("03-01T00:00:00")
+    early, late = at("02-03T04:05:06"), at("03-03T04:05:06")
+    assert kept_whole(early, late, kept) == (at("02-03T04:00:00"), late)
+    assert kept_whole(early, early + 1, kept) == (at("02-03T04:00:00"), at("02-03T05:00:00"))
+    assert kept_whole(late, late + 1, kept) == (late, late + 1)
+    hours = [early + number * int(timedelta(hours=1) / timedelta(microseconds=1)) for number in range(3)]
+    assert all(kept_whole(one, two, 0) == (one, two) for one, two in itertools.pairwise(hours))

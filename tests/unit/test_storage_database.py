@@ -148,7 +148,7 @@ async def test_many_tasks_use_one_database(database_url: str) -> None:
 
         async def work(number: int) -> None:
             async with database.write() as tx:
-                (row,) = await tx.rows(f"SELECT seq FROM chain WHERE id = 3 {tx.for_update}")
+                (row,) = await tx.rows("SELECT seq FROM chain WHERE id = 3 FOR UPDATE")
                 await asyncio.sleep(0)
                 await tx.rows("UPDATE chain SET seq = $1 WHERE id = 3", row["seq"] + 1)
             async with database.read():

@@ -9,10 +9,10 @@ import pytest
 
 from licentia.contract.events import Event
 from licentia.domain.events import verify_chain
+from licentia.domain.seats import Happened
 from licentia.errors import InvalidRequest
 from licentia.storage import eventlog
 from licentia.storage.database import Database
-from licentia.storage.eventlog import Recorded
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         await database.close()
 
 
-def entry(name: str) -> Recorded:
+def entry(name: str) -> Happened:
     """An event of this name."""
-    return Recorded(kind="test.done", actor="test", data={"name": name, "nothing": None, "list": [1, "日本"]})
+    return Happened(kind="test.done", actor="test", data={"name": name, "nothing": None, "list": [1, "日本"]})
 
 
 async def write(database: Database, *names: str, hold: float = 0) -> None:
@@ -147,7 +147,7 @@ async def test_a_clock_that_is_set_back_keeps_the_chain_in_order(database: Datab
     for name in "abcd":
         await write(database, name)
     async with database.write() as tx:
-        await tx.rows("UPDATE event SET at = at - 3600000000 WHERE seq > 2")
+        await tx.rows("UPDATE event SET at = at - 3600000000 WHERE last_seq > 2")
     found: list[Event] = []
     cursor: str | None = None
     for _ in range(4):

@@ -39,22 +39,24 @@ import os
 from licentia.storage.migrations._checks import AddCheck
 forward = AddCheck.database_forward
 async def database_forward(self, *given, **named):
-    if self.name == "license_units":
+    if self.name == "meter_units":
         os._exit(9)
     await forward(self, *given, **named)
 AddCheck.database_forward = database_forward
 """
 LICENSE = {
     "id": "l", "order_id": "o", "ticket_id": "t", "line_id": "1", "sku": "s", "product_code": "c", "name": "n",
-    "terms": "{}", "quantity": 5, "placed": 3, "to_reclaim": 1, "units_total": 9, "units_used": 4,
+    "terms": "{}", "quantity": 5, "placed": 3, "to_reclaim": 1,
     "standing": "live", "overdraft_placed": 0, "created_at": 0,
 }  # fmt: skip
 POOL = {
     "id": "p", "activation_id": "a", "license_id": "l", "container_id": "k", "user_id": "u", "product_code": "c",
     "leasing": True, "state": "open", "seats": 3, "overdraft": 1, "unlimited": False, "in_use": 4,
+    "waiters": 0,
 }  # fmt: skip
+METER = {"license_id": "l", "name": "", "total": 9, "used": 4}
 LEASE = {
-    "id": "e", "pool_id": "p", "license_id": "l", "product_code": "c", "user_id": "u", "share_key": "lease e",
+    "id": "e", "parts": 1, "pool_id": "p", "user_id": "u", "state": "live",
     "seats": 2, "charged": 2, "granted_at": 0, "expires_at": 1,
 }  # fmt: skip
 
@@ -116,7 +118,7 @@ async def test_every_model_can_be_read(database_url: str) -> None:
     async with opened(database_url) as database, database.read():
         counts = {model.__name__: len(await model.all()) for model in database._context.apps[APP].values()}
     assert {name for name, count in counts.items() if count} == {"Chain"}
-    assert len(counts) == 17
+    assert len(counts) == 21
 
 
 @pytest.mark.parametrize(
@@ -127,8 +129,8 @@ async def test_every_model_can_be_read(database_url: str) -> None:
         ("license", LICENSE, {"to_reclaim": -1}),
         ("license", LICENSE, {"to_reclaim": 4}),
         ("license", LICENSE, {"placed": 6}),
-        ("license", LICENSE, {"units_used": 10}),
-        ("license", LICENSE, {"units_used": -1}),
+        ("meter", METER, {"used": 10}),
+        ("meter", METER, {"used": -1}),
         ("lease", LEASE, {"charged": 3}),
         ("lease", LEASE, {"charged": -1}),
     ],
@@ -150,10 +152,9 @@ async def test_the_database_itself_refuses(
 
 
 async def test_no_limit_has_no_limit(database_url: str) -> None:
-    """Unlimited seats and a license without units are not held back."""
+    """Unlimited seats are not held back."""
     async with opened(database_url) as database:
         await insert(database, "seat_pool", POOL | {"unlimited": True, "in_use": 10**12})
-        await insert(database, "license", LICENSE | {"units_total": None})
 
 
 @pytest.mark.parametrize(
@@ -163,8 +164,9 @@ async def test_no_limit_has_no_limit(database_url: str) -> None:
         ("ticket", {"code": "A"}, {"id": "2", "order_id": "p"}),
         ("ticket", {"order_id": "o"}, {"id": "2", "code": "B"}),
         ("container", {"kind": "k", "binding": "b"}, {"id": "2"}),
-        ("denial", {"license_id": "l", "minute": 0}, {}),
-        ("event", {"chain": 0, "seq": 1}, {"id": "2"}),
+        ("denial", {"license_id": "l", "product_code": "c", "minute": 0, "reason": "r"}, {}),
+        ("meter", {"license_id": "l", "name": "n"}, {}),
+        ("event", {"chain": 0, "last_seq": 1}, {"id": "2"}),
     ],
 )
 async def test_natural_keys_are_unique(
@@ -176,8 +178,9 @@ async def test_natural_keys_are_unique(
                            "cancelled": False, "version": 1},
         "ticket": {"id": "1", "code": "A", "order_id": "o"},
         "container": {"id": "1", "sequence": 0, "created_at": 0},
-        "denial": {"product_code": "c", "count": 1},
-        "event": {"id": "1", "at": 0, "kind": "", "actor": "", "data": "", "previous_hash": "", "hash": ""},
+        "denial": {"count": 1},
+        "meter": {"total": 1, "used": 0},
+        "event": {"id": "1", "first_seq": 1, "at": 0, "entries": "[]", "previous_hash": "", "hash": ""},
     }  # fmt: skip
     first = filled[table] | row
     async with opened(database_url) as database:

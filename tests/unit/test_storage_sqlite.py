@@ -26,7 +26,7 @@ async def main():
         sys.stdin.readline()
         for _ in range(100):
             async with database.write() as tx:
-                (row,) = await tx.rows(f"SELECT seq FROM chain WHERE id = 0 {tx.for_update}")
+                (row,) = await tx.rows("SELECT seq FROM chain WHERE id = 0 FOR UPDATE")
                 await tx.rows("UPDATE chain SET seq = $1 WHERE id = 0", row["seq"] + 1)
     finally:
         await database.close()

@@ -47,12 +47,15 @@ COMMANDS: Mapping[str, Entry] = {
     "init": Own("licentia.cli.commands.init:init", "Make a data folder: settings, keys, database."),
     "serve": Own("licentia.cli.commands.serve:serve", "Serve REST and SOAP."),
     "doctor": Own("licentia.cli.commands.doctor:doctor", "Check a data folder or a server, and say what to mend."),
+    "bench": Own("licentia.cli.commands.bench:bench", "Measure how many checkouts a second your database keeps."),
     "key": Noun(
-        "Keys of the API: who may call, and what.",
+        "Keys of the API: who may call, and what; and the key that signs leases.",
         {
             "create": Own("licentia.cli.commands.key:create", "Make a key."),
             "list": Own("licentia.cli.commands.key:list_", "List the keys, without their secrets."),
             "revoke": Own("licentia.cli.commands.key:revoke", "Revoke a key at once."),
+            "rotate": Own("licentia.cli.commands.key:rotate", "Sign leases with a new key."),
+            "retire": Own("licentia.cli.commands.key:retire", "Publish an old lease key no longer."),
             "public": Verb("ListPublicKeys", "licentia key public -o json"),
         },
     ),
@@ -147,7 +150,11 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "contract": Noun(
         "The public contract, as documents.",
-        {"export": Own("licentia.cli.commands.contract:export", "Write the OpenAPI document and the WSDLs.")},
+        {
+            "export": Own(
+                "licentia.cli.commands.contract:export", "Write the OpenAPI document, the WSDLs and a signed lease."
+            )
+        },
     ),
     "completion": Own("licentia.cli.commands.completion:completion", "Print the completion script of a shell."),
 }

@@ -4,7 +4,7 @@ REST routes, the OpenAPI document, the SOAP services and their WSDL, the command
 and the reference pages all derive from `OPERATIONS`. Nothing else names a field again.
 """
 
-from licentia.contract import activations, events, keys, leases, licenses, orders, plugins, products, tickets
+from licentia.contract import activations, events, keys, leases, licenses, orders, plugins, products, tickets, usage
 from licentia.contract.operation import Operation, Reply, Request, Service
 from licentia.contract.validation import parse
 
@@ -17,6 +17,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *tickets.OPERATIONS,
     *activations.OPERATIONS,
     *leases.OPERATIONS,
+    *usage.OPERATIONS,
     *keys.OPERATIONS,
 )
 

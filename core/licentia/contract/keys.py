@@ -10,7 +10,7 @@ from licentia.contract.operation import Operation, Reply, Request
 
 
 class ListPublicKeys(Request):
-    """The public keys that leases are signed with."""
+    """The public keys that leases can be checked with: the current one first, then a prepared one, then old ones."""
 
 
 class PublicKey(Reply):

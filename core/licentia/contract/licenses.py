@@ -60,6 +60,14 @@ class ListLicenses(Request):
     user: User
 
 
+class MeterReading(Reply):
+    """Units of one kind: how many were sold, how many are left."""
+
+    name: Feature
+    units_total: Count
+    units_remaining: Count
+
+
 class UserLicense(Reply):
     """A license that the user may draw on, as far as it is in the user's containers."""
 
@@ -74,6 +82,7 @@ class UserLicense(Reply):
     container_id: Id
     units_total: Count | None = None
     units_remaining: Count | None = None
+    meters: list[MeterReading] = []
     activation_at: Instant | None = None
     expires_at: Instant | None = None
     maintenance_until: Instant | None = None
@@ -93,6 +102,7 @@ class ConsumeUnits(Request):
     product_code: ProductCode
     units: Units
     request_id: Annotated[Id, Meta(description="The caller's own id of this consumption.")]
+    meter: Annotated[Feature | None, Meta(description="The kind of units; absent: those of the term `units`.")] = None
 
 
 class ConsumedUnits(Reply):
@@ -114,6 +124,6 @@ OPERATIONS = (
         "ConsumeUnits", "licensing", "POST", "/v1/users/{user}/units", "licenses:consume_units", ConsumeUnits,
         ConsumedUnits, "Consume units.",
         (NotLicensed, ProductUnknown, UnitsExhausted, LicenseExpired, LicenseNotYetValid, LicenseWithdrawn),
-        mutates=True, user=lambda request: request.user,
+        mutates=True, batched=True, user=lambda request: request.user,
     ),
 )

@@ -48,9 +48,9 @@ def _instants(request: type[Request]) -> tuple[str, ...]:
     return tuple(name for name, hint in hints.items() if hint is datetime or datetime in get_args(hint))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
-    """One public operation.
+    """One public operation. There is one of each, compared by identity, so that tables by operation are fast.
 
     `name` is the SOAP operation; `method` and `path` are its REST address, whose `{braces}` name
     fields of `request`. For a GET and a DELETE the other fields are query parameters, for a PUT and
@@ -58,8 +58,10 @@ class Operation:
     `licentia.services`; it is imported at the first call, so that a remote client stays light.
 
     `mutates` runs the use case in a write transaction, and lets the caller repeat it safely under an
-    `Idempotency-Key`; `keyed` operations have no natural key, so only that makes a repeat safe. `user` gives the user that a request speaks for, which the
-    directories resolve before the use case runs.
+    `Idempotency-Key`; a `batched` one has no transaction of its own, but asks the desk, which settles
+    many in one. `keyed` operations have no natural key, so only that makes a repeat safe. `user` gives the user that a request speaks for, which the
+    directories resolve before the use case runs. `waits` lets a request wait for its turn as long as its field
+    `wait_seconds` says: a gateway then notices when the caller hangs up, and gives up the call.
     """
 
     name: str
@@ -73,8 +75,10 @@ class Operation:
     errors: tuple[type[LicensingError], ...] = ()
     open: bool = False
     mutates: bool = False
+    batched: bool = False
     keyed: bool = False
     creates: bool = False
+    waits: bool = False
     user: Callable[[Any], str | None] | None = None
 
     @cached_property

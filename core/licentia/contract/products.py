@@ -26,6 +26,13 @@ from licentia.contract.types import (
 from licentia.errors import NotFound
 
 
+class Meter(Request):
+    """Units of one kind, for pay per use."""
+
+    name: Feature
+    units: Annotated[Units, Meta(description="Units per unit sold.")]
+
+
 class Terms(Request, kw_only=True):
     """What a license allows. All optional; a term that is absent does not limit."""
 
@@ -33,6 +40,7 @@ class Terms(Request, kw_only=True):
     quantity: Annotated[Quantity, Meta(description="Seats per unit sold.")] = 1
     features: Annotated[list[Feature], Meta(max_length=256, description="The features that are part of it.")] = []
     units: Annotated[Units | None, Meta(description="Units per unit sold, for pay per use.")] = None
+    meters: Annotated[list[Meter], Meta(max_length=32, description="Further kinds of units, each by its name.")] = []
     activation_at: Annotated[Instant | None, Meta(description="Not valid before.")] = None
     expires_at: Annotated[Instant | None, Meta(description="Not valid from then on.")] = None
     expires_after_days: Annotated[Days | None, Meta(description="Days of validity from the activation.")] = None
@@ -41,6 +49,9 @@ class Terms(Request, kw_only=True):
     overdraft: Annotated[int, Meta(ge=0, le=1_000_000, description="Seats allowed beyond what was sold.")] = 0
     linger_seconds: Annotated[Seconds, Meta(description="How long a released seat stays taken.")] = 0
     lease_ttl_seconds: Annotated[TtlSeconds, Meta(description="The longest life of a lease without renewal.")] = 600
+    reassign_after_days: Annotated[
+        Days | None, Meta(description="How long a named user's seat stays that user's; absent: as long as the leases.")
+    ] = None
     checkpoint_days: Annotated[Days | None, Meta(description="Longest time without contact to the server.")] = None
     offline_days: Annotated[Days | None, Meta(description="Longest borrow.")] = None
     containers: Annotated[

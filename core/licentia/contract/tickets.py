@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from licentia.contract.licenses import MeterReading
 from licentia.contract.operation import Operation, Reply, Request
 from licentia.contract.types import (
     Count,
@@ -45,6 +46,7 @@ class TicketLicense(Reply):
     features: list[Feature] = []
     units_total: Count | None = None
     units_remaining: Count | None = None
+    meters: list[MeterReading] = []
 
 
 class Ticket(Reply):

@@ -83,4 +83,5 @@ LicenseModel = Literal["floating", "named_user", "node_locked", "exclusive", "st
 WithdrawMode = Literal["now", "at_next_contact"]
 OrderStatus = Literal["fulfilled", "cancelled", "cancel_pending"]
 LicenseState = Literal["available", "activated", "expired", "withdraw_pending", "withdrawn"]
+LeaseState = Literal["live", "borrowed", "lingering"]
 ActivationState = Literal["delivered", "confirmed", "returned", "withdrawn"]

@@ -9,7 +9,6 @@ the same chain, or 64 zeros.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,30 +17,35 @@ import msgspec
 from licentia.contract.events import Event
 
 GENESIS = "0" * 64
+_PLAIN = frozenset({str, int, bool})
 
 
 def canonical(value: Any) -> str:
     """The canonical JSON of a value made of objects, lists, strings, whole numbers, truth values and null."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def plain(data: Mapping[str, Any]) -> dict[str, Any]:
     """Event data as plain JSON values, without what is None."""
-    return {name: msgspec.to_builtins(value) for name, value in data.items() if value is not None}
+    return {
+        name: value if type(value) in _PLAIN else msgspec.to_builtins(value)
+        for name, value in data.items()
+        if value is not None
+    }
 
 
 def event_hash(*, chain: int, seq: int, at: Any, kind: str, actor: str, data: Any, previous_hash: str) -> str:
     """The hash of one event."""
     members = {
         "actor": actor,
-        "at": msgspec.to_builtins(at),
+        "at": at,
         "chain": chain,
         "data": data,
         "kind": kind,
         "previous_hash": previous_hash,
         "seq": seq,
     }
-    return hashlib.sha256(canonical(members).encode()).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(members, order="sorted")).hexdigest()
 
 
 def verify_chain(events: Iterable[Event]) -> list[str]:

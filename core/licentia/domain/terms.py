@@ -55,13 +55,13 @@ def check_use(terms: Terms, *, feature: str | None, release_date: datetime | Non
         )
 
 
-def share_key(terms: Terms, *, lease_id: str, user: str, station: str | None) -> str:
-    """Leases of one key count once: per station, per user, or each by itself.
+def share_key(terms: Terms, *, user: str, station: str | None) -> str | None:
+    """Leases of one key count once: per station, per node or per user. None: each by itself.
 
     A station that was not named shares with nobody.
     """
     if terms.license_model == "named_user":
         return f"user {user}"
-    if terms.license_model in ("station_share", "exclusive") and station is not None:
+    if terms.license_model in ("station_share", "exclusive", "node_locked") and station is not None:
         return f"station {station}"
-    return f"lease {lease_id}"
+    return None

@@ -1,75 +1,97 @@
-"""Adding up leases: how often, how long, how many at once."""
+"""Which parts of a time are answered by sums of whole hours, days and months, and which by the leases themselves.
+
+All times are microseconds since the Unix epoch; periods are those of the calendar in UTC.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
-from heapq import heappop, heappush
+from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00Z")
-_MICROSECOND = timedelta(microseconds=1)
-_Piece = tuple[int, int, int]
+from licentia.domain.instants import DAY, EPOCH, SECOND, from_micros, to_micros
+
+Level = Literal["hour", "day", "month"]
+LEVELS: tuple[Level, ...] = ("hour", "day", "month")
+Per = Literal["total", "hour", "day", "month"]
+
+HOUR = 3600 * SECOND
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """One lease in time; instants in microseconds since the Unix epoch, the end not included.
+class Marks(msgspec.Struct, frozen=True, kw_only=True):
+    """Up to where the sums of each level are all there, and from where on past leases are kept."""
 
-    Leases of one `shared` key count once while they overlap, as the largest of them.
+    hour: int = 0
+    day: int = 0
+    month: int = 0
+    kept: int = 0
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The time [begins, ends), which is answered by the sums of `level`; None: by the leases.
+
+    What it adds up to belongs to the period that starts at `slot`; None: each sum to its own start.
     """
 
-    license_id: str
-    product_code: str
-    shared: str
-    seats: int
-    granted_at: int
-    ended_at: int
+    slot: int | None
+    level: Level | None
+    begins: int
+    ends: int
 
 
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """Leases granted in the time, whole seat-seconds in it, and the most seats at one instant of it."""
-
-    checkouts: int
-    seat_seconds: int
-    peak: int
-
-
-def tally(spans: Sequence[Span], since: datetime, to: datetime) -> Tally:
-    """What the spans add up to within [since, to)."""
-    start, stop = (since - _EPOCH) // _MICROSECOND, (to - _EPOCH) // _MICROSECOND
-    groups: dict[str, list[_Piece]] = defaultdict(list)
-    for span in spans:
-        begin, end = max(span.granted_at, start), min(span.ended_at, stop)
-        if begin < end:
-            groups[span.shared].append((begin, end, span.seats))
-    micros = peak = level = last = 0
-    # At one instant ends come before beginnings: a seat handed on is one seat.
-    for instant, change in sorted(step for pieces in groups.values() for step in _steps(pieces)):
-        micros += level * (instant - last)
-        last = instant
-        level += change
-        peak = max(peak, level)
-    return Tally(
-        checkouts=sum(start <= span.granted_at < stop for span in spans),
-        seat_seconds=micros // 1_000_000,
-        peak=peak,
-    )
+def floor(level: Level, instant: int) -> int:
+    """The start of the period that an instant is in."""
+    if level != "month":
+        length = HOUR if level == "hour" else DAY
+        return instant - instant % length
+    return to_micros(from_micros(instant).replace(day=1, hour=0, minute=0, second=0, microsecond=0))
 
 
-def _steps(pieces: list[_Piece]) -> Iterator[tuple[int, int]]:
-    """When, and by how much, the largest of the pieces that overlap changes."""
-    waiting = sorted(pieces, reverse=True)
-    live: list[tuple[int, int]] = []
-    level = 0
-    for instant in sorted({bound for begin, end, _ in pieces for bound in (begin, end)}):
-        while waiting and waiting[-1][0] <= instant:
-            _, end, seats = waiting.pop()
-            heappush(live, (-seats, end))
-        while live and live[0][1] <= instant:
-            heappop(live)
-        top = -live[0][0] if live else 0
-        if top != level:
-            yield instant, top - level
-        level = top
+def after(level: Level, start: int) -> int:
+    """The end of the period that starts at `start`."""
+    if level == "month":
+        # The longest month has 31 days, and 32 days after a first is in the next month.
+        return floor("month", start + 32 * DAY)
+    return start + (HOUR if level == "hour" else DAY)
+
+
+def ceil(level: Level, instant: int) -> int:
+    """The first start of a period that is not before an instant."""
+    start = floor(level, instant)
+    return start if start == instant else after(level, start)
+
+
+def kept_whole(since: int, to: int, kept: int) -> tuple[int, int]:
+    """The time, widened to whole hours where its ends are in the time whose leases are gone."""
+    return floor("hour", since) if since < kept else since, ceil("hour", to) if to < kept else to
+
+
+def parts(since: int, to: int, per: Per, marks: Marks) -> list[Part]:
+    """The time [since, to) in parts without gap or overlap, with as few sums to read as there can be."""
+    found: list[Part] = []
+    for level, begins, ends in _covered(max(since, to_micros(EPOCH)), to, per, marks):
+        if per == "total":
+            found.append(Part(since, level, begins, ends))
+        elif level == per:
+            found.append(Part(None, level, begins, ends))
+        else:
+            while begins < ends:
+                start = floor(per, begins)
+                found.append(Part(start, level, begins, min(ends, after(per, start))))
+                begins = found[-1].ends
+    return found
+
+
+def _covered(since: int, to: int, per: Per, marks: Marks) -> Iterator[tuple[Level | None, int, int]]:
+    """The time by what answers it: the inner part by the coarsest level, each end by the next finer one."""
+    allowed = LEVELS if per == "total" else LEVELS[: LEVELS.index(per) + 1]
+    ends: list[tuple[Level | None, int, int]] = []
+    finer: Level | None = None
+    for level in allowed:
+        begins, stops = ceil(level, since), min(floor(level, to), getattr(marks, level))
+        if begins >= stops:
+            break
+        ends += [(finer, since, begins), (finer, stops, to)]
+        since, to, finer = begins, stops, level
+    return (piece for piece in [*ends, (finer, since, to)] if piece[1] < piece[2])

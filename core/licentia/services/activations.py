@@ -31,6 +31,8 @@ from licentia.contract.activations import (
     MoveActivation,
     ReturnActivation,
 )
+from licentia.domain.instants import from_micros, to_micros
+from licentia.domain.seats import Pool
 from licentia.domain.terms import check_validity
 from licentia.errors import (
     Conflict,
@@ -205,8 +207,10 @@ async def _take_back(
     now = await context.tx.now()
     taken = []
     for pool in pools:
+        await _check_not_borrowed(pool, now, context)
+    for pool in pools:
         await end_all(pool, "lease.ended", now, context)
-        await ledger.set_state(context.tx, pool, "closed")
+        await context.tx.run(ledger.set_state(pool, "closed"))
         license = licenses[pool.license_id]
         await save_stock(license, stock_of(license).take_back(pool.seats))
         license.overdraft_placed -= pool.overdraft
@@ -223,6 +227,21 @@ async def _take_back(
         licenses=[{"license_id": license.id, "quantity": count} for license, count in taken],
     )
     return taken
+
+
+async def _check_not_borrowed(pool: Pool, now: datetime, context: Context) -> None:
+    """Refuse to give seats back that somebody works with offline: they would be in use twice.
+
+    Raises:
+        Conflict: with who has them, and until when.
+    """
+    if held := await context.tx.run(ledger.borrowed(pool.id, to_micros(now))):
+        last = max(held, key=lambda seat: seat.expires_at)
+        raise Conflict(
+            f"{len(held)} leases of {pool.product_code!r} are borrowed, the last of them ({last.lease_id!r}, by"
+            f" {last.user_id}) until {from_micros(last.expires_at):%Y-%m-%d %H:%M} UTC.",
+            help="Release the borrowed leases first, or wait until they have ended.",
+        )
 
 
 async def _container(kind: str, ref: ContainerRef, context: Context) -> models.Container:
@@ -270,9 +289,9 @@ async def _locked(activation_id: str, context: Context) -> models.Activation:
 
 async def _lock_contents(
     activation: models.Activation, context: Context
-) -> tuple[list[ledger.Pool], dict[str, models.License]]:
+) -> tuple[list[Pool], dict[str, models.License]]:
     """The pools of an activation that are not closed, and their licenses by id."""
-    pools = await ledger.lock_pools_of(context.tx, "activation_id", activation.id)
+    pools = await context.tx.run(ledger.lock_pools("activation_id", activation.id))
     licenses = await lock_licenses(id__in=[pool.license_id for pool in pools]) if pools else []
     return pools, {license.id: license for license in licenses}
 
@@ -294,7 +313,7 @@ def _refused_kind(license: models.License, backend: ContainerBackend) -> str | N
     terms = terms_of(license)
     if terms.containers is not None and backend.kind not in terms.containers:
         return f"License {license.id!r} may go into: {', '.join(terms.containers)}; not into {backend.kind}."
-    if terms.license_model == "node_locked" and not backend.device_bound:
+    if terms.license_model == "node_locked" and not backend.device_bound and not backend.leasing:
         return f"License {license.id!r} is node-locked, and a container of kind {backend.kind} is bound to no machine."
     return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from licentia.crypto.apikeys import is_key_id, new_key_id, split_key
 from licentia.crypto.keyfolder import KeyFolder
 from licentia.crypto.leases import LeaseSigner
 from licentia.directories import Subject, UserClaim
+from licentia.domain.seats import Happened
 from licentia.errors import (
     Forbidden,
     IdempotencyMismatch,
@@ -34,19 +35,20 @@ from licentia.errors import (
 from licentia.plugins import Registry
 from licentia.services.activations import RecordedContents
 from licentia.services.context import Context
+from licentia.services.desk import Desk
 from licentia.services.identity import BearerToken, Caller, Credentials, KeyDigest, KeyPair
 from licentia.services.keys import ApiKeyInfo, KeyRing
 from licentia.services.limits import Limiter
 from licentia.settings import Settings
 from licentia.storage import eventlog, models
-from licentia.storage.database import Connection, Database, Transaction, is_database_error, is_transient
-from licentia.storage.eventlog import Mark, Recorded
+from licentia.storage.database import Connection, Database, Transaction, is_database_error
+from licentia.storage.eventlog import Mark
+from licentia.storage.leasestore import lease_store
+from licentia.storage.retrying import persist
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-ATTEMPTS = 10
-"""How often a transaction is run at most, when it lost a race or its connection."""
 ANSWERS_KEPT = timedelta(days=1)
 USER_SCOPES = frozenset({"depot", "licensing"})
 """What a user with a token of the vendor's own may do, for that user only."""
@@ -61,6 +63,7 @@ class Application:
         self.plugins = Registry(settings, RecordedContents())
         self._signer = LeaseSigner(keys.lease_key())
         self._ring = KeyRing(database, keys.master())
+        self._desk = Desk(lease_store(settings.database_url), self._signer)
         self._misses = Limiter(settings.limits.ticket_misses_per_minute, "unknown tickets")
         self._failures = Limiter(settings.limits.failed_authentications_per_minute, "failed authentications")
         self._running: set[asyncio.Task[Any]] = set()
@@ -84,6 +87,7 @@ class Application:
 
     async def close(self) -> None:
         """Finish what was accepted, then close everything."""
+        await self._desk.close()
         while self._running:
             await asyncio.wait(self._running)
         await self.plugins.close()
@@ -127,8 +131,10 @@ class Application:
                 raise Forbidden(f"{operation.name} needs the scope {operation.service!r}.")
             subject = await self._subject(operation, request, caller)
             if not operation.mutates:
-                return await _persist(lambda: self._query(operation, request, caller, subject))
+                return await persist(lambda: self._query(operation, request, caller, subject))
             key = None if idempotency_key is None else _Repeat.of(caller, operation, request, idempotency_key)
+            if operation.batched:
+                return await self._ask(operation, request, caller, subject, key)
             return await self._finish(self._mutate(operation, request, caller, subject, key))
         except LicensingError:
             raise
@@ -159,7 +165,7 @@ class Application:
                     id=key_id, name=name, scopes=" ".join(sorted(scopes)), secret_hash=secret_hash, created_at=now
                 )
                 data = {"key_id": key_id, "name": name, "scopes": sorted(scopes)}
-                await eventlog.append(tx, [Recorded(kind="key.created", actor="operator", data=data)])
+                await eventlog.append(tx, [Happened(kind="key.created", actor="operator", data=data)])
 
         await self._finish(create())
         return key_id, key
@@ -179,7 +185,7 @@ class Application:
                 if key.revoked_at is None:
                     key.revoked_at = await tx.now()
                     await key.save(update_fields=["revoked_at"])
-                    revoked = Recorded(kind="key.revoked", actor="operator", data={"key_id": key_id})
+                    revoked = Happened(kind="key.revoked", actor="operator", data={"key_id": key_id})
                     await eventlog.append(tx, [revoked])
 
         await self._finish(revoke())
@@ -203,7 +209,10 @@ class Application:
         if credentials is None:
             raise Unauthenticated("No credentials were sent.")
         try:
-            return await self._finish(_persist(lambda: self._caller(credentials, address)))
+            if isinstance(credentials, KeyDigest):
+                # It writes down that the nonce was used.
+                return await self._finish(persist(lambda: self._ring.caller(credentials, address)))
+            return await self._caller(credentials, address)
         except Unauthenticated:
             if await self._failures.failed(address):
                 await self._finish(self._record_failure(credentials, address))
@@ -211,7 +220,7 @@ class Application:
                 await self._failures.check(address)
             raise
 
-    async def _caller(self, credentials: Credentials, address: str) -> Caller:
+    async def _caller(self, credentials: BearerToken | KeyPair, address: str) -> Caller:
         if isinstance(credentials, BearerToken):
             parts = split_key(credentials.token)
             if parts is None:
@@ -224,7 +233,7 @@ class Application:
         said = credentials.key_id if isinstance(credentials, KeyPair | KeyDigest) else ""
         # What is no id may be a secret in the wrong field.
         data = {"address": address, "key_id": said if is_key_id(said) else None}
-        failure = Recorded(kind="authentication.failed", actor="anyone", data=data)
+        failure = Happened(kind="authentication.failed", actor="anyone", data=data)
         async with self.database.write() as tx:
             await eventlog.append(tx, [failure])
 
@@ -254,6 +263,27 @@ class Application:
                 raise
         return reply
 
+    async def _ask(
+        self, operation: Operation, request: Request, caller: Caller, subject: Subject | None, repeat: _Repeat | None
+    ) -> Reply | None:
+        """Run what the desk settles. Its natural key makes a repeat safe; an idempotency key repeats the answer."""
+        if repeat is not None and (kept := await self._finish(persist(lambda: self._kept(repeat)))):
+            return msgspec.json.decode(kept, type=operation.reply) if operation.reply else None
+        async with self.database.read() as connection:
+            reply: Reply | None = await operation.run(request, self._context(caller, connection, subject))
+        if repeat is not None:
+            await self._finish(persist(lambda: self._keep(repeat, reply)))
+        return reply
+
+    async def _kept(self, repeat: _Repeat) -> str | None:
+        async with self.database.write() as tx:
+            return await repeat.answer(tx)
+
+    async def _keep(self, repeat: _Repeat, reply: Reply | None) -> None:
+        async with self.database.write() as tx:
+            if not await repeat.answer(tx):
+                await repeat.keep(reply, tx)
+
     async def _mutate(
         self,
         operation: Operation,
@@ -271,14 +301,14 @@ class Application:
                 await self._in_transaction(operation, request, caller, subject, repeat, run)
             return run.answer()
 
-        return await _persist(once)
+        return await persist(once)
 
     async def _is_committed(self, run: _Run) -> bool:
         """Whether a run took effect although its connection was lost."""
         if run.mark is None:
             return False
         async with self.database.write() as tx:
-            return await eventlog.is_committed(tx, run.mark)
+            return await tx.run(eventlog.is_committed(run.mark))
 
     async def _in_transaction(
         self,
@@ -321,6 +351,7 @@ class Application:
             settings=self.settings,
             plugins=self.plugins,
             signer=self._signer,
+            desk=self._desk,
             misses=self._misses,
             subject=subject,
         )
@@ -375,18 +406,6 @@ class _Repeat(msgspec.Struct, frozen=True):
         await models.Answer.filter(at__lt=now - ANSWERS_KEPT).delete()
         text = msgspec.json.encode(reply).decode()
         await models.Answer.create(id=self.id, digest=self.digest, reply=text, at=now)
-
-
-async def _persist(work: Callable[[], Awaitable[T]]) -> T:
-    """Do it again when it lost a race or its connection, a few times."""
-    for attempt in range(1, ATTEMPTS):
-        try:
-            return await work()
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            await asyncio.sleep(0.01 * attempt)
-    return await work()
 
 
 def _as_answer(error: Exception) -> LicensingError:

@@ -8,12 +8,13 @@ from typing import Any
 
 from licentia.crypto.leases import LeaseSigner
 from licentia.directories import Subject
+from licentia.domain.seats import Happened
 from licentia.plugins import Registry
+from licentia.services.desk import Desk
 from licentia.services.identity import Caller
 from licentia.services.limits import Limiter
 from licentia.settings import Settings
 from licentia.storage.database import Connection, Transaction
-from licentia.storage.eventlog import Recorded
 
 
 @dataclass
@@ -29,11 +30,12 @@ class Context:
     settings: Settings
     plugins: Registry
     signer: LeaseSigner
+    desk: Desk
     misses: Limiter
     subject: Subject | None = None
     keep: bool = False
-    recorded: list[Recorded] = field(default_factory=list)
-    audited: list[Recorded] = field(default_factory=list)
+    recorded: list[Happened] = field(default_factory=list)
+    audited: list[Happened] = field(default_factory=list)
 
     @property
     def tx(self) -> Transaction:
@@ -49,11 +51,11 @@ class Context:
 
     def record(self, kind: str, /, **data: Any) -> None:
         """Note a change as `noun.verb`; it is written to the audit trail in the same transaction."""
-        self.recorded.append(Recorded(kind=kind, actor=self.caller.actor, data=data))
+        self.recorded.append(Happened(kind=kind, actor=self.caller.actor, data=data))
 
     def audit(self, kind: str, /, **data: Any) -> None:
         """Note an attempt; it is written to the audit trail whatever becomes of the call."""
-        self.audited.append(Recorded(kind=kind, actor=self.caller.actor, data=data))
+        self.audited.append(Happened(kind=kind, actor=self.caller.actor, data=data))
 
 
 def new_id(prefix: str) -> str:

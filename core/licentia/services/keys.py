@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import msgspec
 from tortoise.exceptions import IntegrityError
@@ -14,6 +15,7 @@ from licentia.services.context import Context
 from licentia.services.identity import Caller, KeyDigest, KeyPair
 from licentia.storage import models
 from licentia.storage.database import Database
+from licentia.storage.lookup import Lookup
 
 
 class ApiKeyInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +29,13 @@ class ApiKeyInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def list_public_keys(request: ListPublicKeys, context: Context) -> PublicKeys:
-    """The keys that leases are signed with."""
-    return PublicKeys(keys=[context.signer.public])
+    """The keys that leases are, were and will be signed with, read from the folder each time."""
+    return PublicKeys(keys=context.signer.published())
+
+
+@cache
+def _scopes(stored: str) -> frozenset[str]:
+    return frozenset(stored.split())
 
 
 class KeyRing:
@@ -36,6 +43,7 @@ class KeyRing:
 
     def __init__(self, database: Database, master: bytes) -> None:
         self._database = database
+        self._keys = Lookup(database, "api_key")
         self._master = master
 
     async def caller(self, credentials: KeyPair | KeyDigest, address: str) -> Caller:
@@ -45,17 +53,16 @@ class KeyRing:
             Unauthenticated: the key is unknown, revoked or wrong, or the digest is stale or was used before.
         """
         known = apikeys.is_key_id(credentials.key_id)
-        async with self._database.read():
-            key = await models.ApiKey.get_or_none(id=credentials.key_id) if known else None
+        key = await self._keys.row(credentials.key_id) if known else None
         # An unknown key takes the same time as a wrong one.
-        stored = key.secret_hash if key is not None else "0" * 64
+        stored = key["secret_hash"] if key is not None else "0" * 64
         if isinstance(credentials, KeyPair):
             valid = self._pair_matches(credentials, stored)
         else:
             valid = await self._digest_is_good(credentials, known=key is not None)
-        if key is None or not valid or key.revoked_at is not None:
+        if key is None or not valid or key["revoked_at"] is not None:
             raise Unauthenticated("The key is not known, was revoked, or its secret is wrong.")
-        return Caller(actor=key.id, scopes=frozenset(key.scopes.split()), address=address)
+        return Caller(actor=key["id"], scopes=_scopes(key["scopes"]), address=address)
 
     def issue(self, key_id: str) -> tuple[str, str]:
         """The whole key of this id, and the hash of its secret to store."""

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from licentia.contract.orders import CancelOrder, CreateOrder, CreateOrderReply, Customer, GetOrder, Order, OrderLine
+from licentia.contract.products import Terms
 from licentia.contract.types import OrderStatus
 from licentia.domain.orders import Held, Issue, Resize, check_lines, content_digest, diff
 from licentia.domain.tickets import new_ticket
@@ -142,20 +143,21 @@ async def _apply(order: models.Order, lines: list[OrderLine], items: dict[str, A
             await _resize(licenses[change.license_id], change, context)
 
 
-def _units(line_id: str, per_unit: int | None, units: int) -> int | None:
-    """The units of pay per use that a line comes to.
+def _meters(line_id: str, terms: Terms, units: int) -> dict[str, int]:
+    """The units of pay per use that a line comes to, by meter.
 
     Raises:
         InvalidRequest: more than a reply can hold.
     """
-    if per_unit is not None and per_unit * units > MOST_UNITS:
+    sold = ({"": terms.units} if terms.units is not None else {}) | {meter.name: meter.units for meter in terms.meters}
+    if any(per_unit * units > MOST_UNITS for per_unit in sold.values()):
         raise InvalidRequest.at("/lines", f"line {line_id!r} comes to more than {MOST_UNITS} units")
-    return None if per_unit is None else per_unit * units
+    return {name: per_unit * units for name, per_unit in sold.items()}
 
 
 async def _issue(order: models.Order, issue: Issue, context: Context) -> None:
     item = issue.item
-    units_total = _units(issue.line_id, item.units, issue.units)
+    meters = _meters(issue.line_id, item, issue.units)
     ticket = await models.Ticket.get(order_id=order.id)
     license = await models.License.create(
         id=new_id("lic"),
@@ -167,8 +169,10 @@ async def _issue(order: models.Order, issue: Issue, context: Context) -> None:
         name=item.name or item.product_code,
         terms=_terms_json(item),
         quantity=issue.units * item.quantity,
-        units_total=units_total,
         created_at=await context.tx.now(),
+    )
+    await models.Meter.bulk_create(
+        [models.Meter(license_id=license.id, name=name, total=total) for name, total in meters.items()]
     )
     context.record(
         "license.issued",
@@ -177,17 +181,18 @@ async def _issue(order: models.Order, issue: Issue, context: Context) -> None:
         line_id=issue.line_id,
         product_code=item.product_code,
         quantity=license.quantity,
-        units=license.units_total,
+        units=meters.get(""),
+        meters={name: total for name, total in meters.items() if name} or None,
     )
 
 
 async def _resize(license: models.License, resize: Resize, context: Context) -> None:
     before = stock_of(license)
     after = before.order(resize.seats)
-    units = _units(license.line_id, terms_of(license).units, resize.units)
-    if units is not None:
-        license.units_total = max(units, license.units_used)
-        await license.save(update_fields=["units_total"])
+    totals = _meters(license.line_id, terms_of(license), resize.units)
+    for meter in await models.Meter.filter(license_id=license.id):
+        meter.total = max(totals[meter.name], meter.used)
+        await meter.save(update_fields=["total"])
     if after != before:
         await save_stock(license, after)
         context.record(

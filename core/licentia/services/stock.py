@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
+from licentia.contract.licenses import MeterReading
 from licentia.contract.products import Terms
 from licentia.contract.tickets import TicketLicense
 from licentia.domain.licenses import Stock
@@ -52,16 +54,30 @@ async def shown(licenses: Iterable[models.License], now: datetime) -> list[Ticke
     pools = await models.SeatPool.filter(
         license_id__in=[license.id for license in licenses], state="open"
     ).order_by("id")
+    units = await units_of(license.id for license in licenses)
     by_license: dict[str, models.SeatPool] = {}
     for pool in pools:
         by_license.setdefault(pool.license_id, pool)
-    return [_shown(license, by_license.get(license.id), now) for license in licenses]
+    return [_shown(license, by_license.get(license.id), units[license.id], now) for license in licenses]
 
 
-def _shown(license: models.License, pool: models.SeatPool | None, now: datetime) -> TicketLicense:
+async def units_of(license_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What the meters of licenses say, as the members of a reply that shows a license."""
+    found: dict[str, dict[str, Any]] = {id: {"meters": []} for id in license_ids}
+    for meter in await models.Meter.filter(license_id__in=[*found]).order_by("name"):
+        reading = {"units_total": meter.total, "units_remaining": meter.total - meter.used}
+        if meter.name:
+            found[meter.license_id]["meters"].append(MeterReading(name=meter.name, **reading))
+        else:
+            found[meter.license_id] |= reading
+    return found
+
+
+def _shown(
+    license: models.License, pool: models.SeatPool | None, units: dict[str, Any], now: datetime
+) -> TicketLicense:
     terms, stock = terms_of(license), stock_of(license)
     until = validity_of(license, terms).until
-    total = license.units_total
     return TicketLicense(
         license_id=license.id,
         line_id=license.line_id,
@@ -75,6 +91,5 @@ def _shown(license: models.License, pool: models.SeatPool | None, now: datetime)
         container_id=pool.container_id if pool is not None else None,
         expires_at=until,
         features=terms.features,
-        units_total=total,
-        units_remaining=None if total is None else total - license.units_used,
+        **units,
     )

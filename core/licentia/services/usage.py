@@ -1,86 +1,116 @@
-"""Usage: what leases add up to over a time."""
+"""Usage: what leases and denials add up to over a time."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from datetime import datetime, timedelta
+import base64
+import binascii
+from datetime import timedelta
+from typing import Any
 
 import msgspec
 
-from licentia.contract.leases import GetUsage, LicenseUsage, ProductUsage, Usage
-from licentia.domain.usage import Span, Tally, tally
+from licentia.contract.usage import CustomerUsage, Denied, GetUsage, LicenseUsage, ProductUsage, Usage
+from licentia.domain.instants import EPOCH, SECOND, from_micros, to_micros
+from licentia.domain.usage import floor, kept_whole, parts
 from licentia.errors import Forbidden, InvalidRequest
 from licentia.services.context import Context
-from licentia.storage.fields import EPOCH, to_micros
+from licentia.storage import usagestore
+from licentia.storage.usagestore import Asked
 
 _DEFAULT = timedelta(days=30)
+_PRODUCT, _CUSTOMER, _LICENSE = range(3)
+
+
+class _Seen(msgspec.Struct, frozen=True, array_like=True):
+    """What a cursor says: the time of the report, and its last row."""
+
+    since: int
+    to: int
+    row: tuple[int, str, str, str, int]
 
 
 async def get_usage(request: GetUsage, context: Context) -> Usage:
-    """Use from `from` up to but not including `to`, per license and per product code."""
+    """Use from `from` up to but not including `to`, per license, product code and customer."""
     if context.caller.subject is not None:
         raise Forbidden("An end user cannot read the usage of all.", help="Use a key with the scope licensing.")
-    now = await context.db.now()
-    to = request.to or now
-    since = request.from_ or max(to, EPOCH + _DEFAULT) - _DEFAULT
-    if since >= to:
-        raise InvalidRequest.at("/from", "not before `to`")
-    spans = await _spans(since, to, now, context)
-    denials = await _denials(since, to, context)
-    by_license: dict[tuple[str, str], list[Span]] = defaultdict(list)
-    by_product: dict[str, list[Span]] = defaultdict(list)
-    for span in spans:
-        by_license[span.license_id, span.product_code].append(span)
-        by_product[span.product_code].append(span)
-    denied: dict[str, int] = defaultdict(int)
-    for (_, product_code), count in denials.items():
-        denied[product_code] += count
+    now = to_micros(await context.db.now())
+    seen = _seen(request.cursor)
+    since, to = _time(request, now) if seen is None else (seen.since, seen.to)
+    asked = Asked(
+        product_code=request.product_code,
+        license_id=request.license_id,
+        customer_id=request.customer_id,
+        limit=request.limit + 1,
+    )
+    if seen is not None:
+        asked = msgspec.structs.replace(asked, seen=seen.row)
+    while True:
+        marks = await usagestore.marks(context.db)
+        since, to = kept_whole(since, to, marks.kept)
+        rows = await usagestore.sums(context.db, parts(since, min(to, now), request.per, marks), asked)
+        # What is deleted meanwhile would be missing.
+        if (await usagestore.marks(context.db)).kept == marks.kept:
+            break
+    page = rows[: request.limit]
+    split = request.per != "total"
     return Usage(
-        from_=since,
-        to=to,
+        from_=from_micros(since),
+        to=from_micros(to),
         licenses=[
-            LicenseUsage(
-                license_id=license_id,
-                product_code=product_code,
-                denials=denials.get((license_id, product_code), 0),
-                **_counts(tally(by_license[license_id, product_code], since, to)),
-            )
-            for license_id, product_code in sorted(by_license.keys() | denials.keys())
+            LicenseUsage(license_id=row["license_id"], product_code=row["product_code"], **_counts(row, split))
+            for row in page
+            if row["scope"] == _LICENSE
         ],
         products=[
-            ProductUsage(
-                product_code=product_code,
-                denials=denied[product_code],
-                **_counts(tally(by_product[product_code], since, to)),
-            )
-            for product_code in sorted(by_product.keys() | denied.keys())
+            ProductUsage(product_code=row["product_code"], **_counts(row, split))
+            for row in page
+            if row["scope"] == _PRODUCT
         ],
+        customers=[_customer(row, split) for row in page if row["scope"] == _CUSTOMER],
+        next_cursor=_cursor(since, to, page[-1]) if len(rows) > len(page) else None,
     )
 
 
-def _counts(counted: Tally) -> dict[str, int]:
-    return msgspec.structs.asdict(counted)
+def _time(request: GetUsage, now: int) -> tuple[int, int]:
+    to = now if request.to is None else to_micros(request.to)
+    if request.from_ is not None:
+        since = to_micros(request.from_)
+    else:
+        since = floor("hour", max(to, to_micros(EPOCH + _DEFAULT)) - _DEFAULT // timedelta(microseconds=1))
+    if since >= to:
+        raise InvalidRequest.at("/from", "not before `to`")
+    return since, to
 
 
-async def _spans(since: datetime, to: datetime, now: datetime, context: Context) -> list[Span]:
-    """Every lease, ended or live, that falls into the time. A live one counts up to now."""
-    rows = await context.db.rows(
-        "SELECT license_id, product_code, pool_id || ' ' || share_key AS shared, seats, granted_at, ended_at"
-        " FROM past_lease WHERE ended_at >= $1 AND granted_at < $2"
-        " UNION ALL SELECT license_id, product_code, pool_id || ' ' || share_key, seats, granted_at,"
-        " CASE WHEN expires_at < $3 THEN expires_at ELSE $3 END FROM lease WHERE expires_at >= $1 AND granted_at < $2",
-        to_micros(since),
-        to_micros(to),
-        to_micros(now),
+def _counts(row: dict[str, Any], split: bool) -> dict[str, Any]:
+    reasons = [each.partition(":") for each in sorted((row["reasons"] or "").split())]
+    denied = [Denied(reason=reason, count=int(count)) for reason, _, count in reasons]
+    return {
+        "start": from_micros(row["slot"]) if split else None,
+        "checkouts": int(row["checkouts"]),
+        "denials": sum(each.count for each in denied),
+        "denied": denied,
+        "seat_seconds": int(row["seat_seconds"]) + int(row["seat_micros"]) // SECOND,
+        "peak": int(row["peak"]),
+    }
+
+
+def _customer(row: dict[str, Any], split: bool) -> CustomerUsage:
+    source, _, customer_id = row["customer"].partition("/")
+    return CustomerUsage(
+        source=source, customer_id=customer_id, product_code=row["product_code"], **_counts(row, split)
     )
-    return [Span(**row) for row in rows]
 
 
-async def _denials(since: datetime, to: datetime, context: Context) -> dict[tuple[str, str], int]:
-    rows = await context.db.rows(
-        "SELECT license_id, product_code, SUM(count) AS denials FROM denial WHERE minute >= $1 AND minute < $2"
-        " GROUP BY license_id, product_code",
-        to_micros(since.replace(second=0, microsecond=0)),
-        to_micros(to),
-    )
-    return {(row["license_id"], row["product_code"]): int(row["denials"]) for row in rows}
+def _cursor(since: int, to: int, row: dict[str, Any]) -> str:
+    owner = (row["scope"], row["product_code"], row["customer"], row["license_id"], row["slot"])
+    return base64.urlsafe_b64encode(msgspec.json.encode(_Seen(since, to, owner))).decode().rstrip("=")
+
+
+def _seen(cursor: str | None) -> _Seen | None:
+    if not cursor:
+        return None
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Seen)
+    except (binascii.Error, ValueError):
+        raise InvalidRequest.at("/cursor", "not a cursor that this server gave") from None

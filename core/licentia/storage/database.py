@@ -8,12 +8,11 @@ as Tortoise leaks the connection of a transaction that is cancelled while it beg
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -23,8 +22,10 @@ from tortoise.exceptions import BaseORMException, ConfigurationError
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from tortoise.transactions import in_transaction
 
-from licentia.storage.fields import from_micros
+from licentia.domain.instants import from_micros, to_micros
+from licentia.storage.statements import CLOCK, Clock, Query, Row, Step, Work, Write, for_postgres, for_sqlite, marked
 
+T = TypeVar("T")
 APP = "licentia"
 MIGRATIONS = "licentia.storage.migrations"
 MIGRATING = int.from_bytes(b"licentia")
@@ -44,11 +45,11 @@ class Connection:
 
     async def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """The rows of a query, or those that a `RETURNING` clause gives."""
-        given = list(values)
-        if self.dialect == "sqlite":
-            sql, order = _question_marks(sql)
-            given = [values[index] for index in order]
-        return await self._client.execute_query_dict(sql, given)
+        return await self._rows(Query(sql, values))
+
+    async def _rows(self, query: Query) -> list[dict[str, Any]]:
+        sql, values = (query.sql, [*query.values]) if self.dialect == "postgres" else marked(query)
+        return await self._client.execute_query_dict(sql, values)
 
     async def row(self, sql: str, *values: Any) -> dict[str, Any] | None:
         """The first row, or None."""
@@ -64,18 +65,35 @@ class Connection:
         """
         if self.dialect == "sqlite":
             return datetime.now(UTC)
-        row = await self.row("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros")
+        row = await self.row(f"SELECT {CLOCK} AS now")
         assert row is not None
-        return from_micros(row["micros"])
+        return from_micros(row["now"])
 
 
 class Transaction(Connection):
     """A connection inside a write transaction."""
 
-    @property
-    def for_update(self) -> str:
-        """The clause that locks the selected rows; SQLite's whole transaction is one lock."""
-        return "" if self.dialect == "sqlite" else "FOR UPDATE"
+    async def run(self, work: Work[T]) -> T:
+        """Do the steps of a piece of work, one after the other; what it gives in the end."""
+        try:
+            step = next(work)
+            while True:
+                step = work.send(await self._done(step))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    async def _done(self, step: Step) -> Sequence[Row]:
+        match step:
+            case Query():
+                return await self._rows(step)
+            case Clock():
+                return [{"now": to_micros(await self.now())}]
+            case Write() if self.dialect == "postgres":
+                await self._client.execute_query_dict(*for_postgres(step))
+            case Write(changes):
+                for change in changes:
+                    await self._client.execute_many(*for_sqlite(change))
+        return ()
 
     async def take_turns(self, key: int) -> None:
         """Wait for every other transaction that named this key; SQLite's transactions take turns anyway."""
@@ -223,13 +241,6 @@ def is_database_error(error: BaseException) -> bool:
 def without_password(url: str) -> str:
     """The URL as it may be shown."""
     return re.sub(r"(://[^:/@]*):[^/?#]*@", r"\1:***@", url)
-
-
-@lru_cache(maxsize=512)
-def _question_marks(sql: str) -> tuple[str, list[int]]:
-    """The statement with bare marks, as Python 3.12 wants them for a list, and which value stands at each."""
-    order = [int(number) - 1 for number in re.findall(r"\$(\d+)", sql)]
-    return re.sub(r"\$\d+", "?", sql), order
 
 
 def _config(url: str) -> dict[str, Any]:

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from tortoise.fields import BigIntField
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def to_micros(instant: datetime) -> int:
-    """Microseconds since the Unix epoch."""
-    return (instant - EPOCH) // _MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """The instant, in UTC."""
-    return EPOCH + timedelta(microseconds=micros)
-
-
-def optional_instant(micros: int | None) -> datetime | None:
-    """As `from_micros`, where a column may be empty."""
-    return None if micros is None else from_micros(micros)
+from licentia.domain.instants import from_micros, to_micros
 
 
 class InstantField(BigIntField):

@@ -1,232 +1,356 @@
-"""The seat ledger: every grant, renewal and end of a lease, exact across processes and crashes.
+"""The seat ledger: it locks the rows that wishes concern, lets the book judge them, and writes what has changed.
 
 The order of locks is always pools by id, licenses by id, containers by id, then an event chain; a
 lease is only touched by who holds its pool's row. Seats are counted in the pool, never by counting
 leases: a count and a lock in one statement would see different moments. Expiry is a write for the same
 reason: a lease holds its seats until someone who needs them ends it, under the lock, by the database's
-own clock.
+own clock, which is read after the locks are held.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from functools import lru_cache
 
 import msgspec
 
 from licentia.contract.products import Terms
-from licentia.domain.terms import validity
-from licentia.storage.database import Connection, Transaction
-from licentia.storage.fields import from_micros, optional_instant, to_micros
+from licentia.domain import seating
+from licentia.domain.book import Book
+from licentia.domain.instants import DAY, FOREVER, to_micros
+from licentia.domain.seats import Claim, Consume, Full, Happened, Meter, Outcome, Pool, Release, Seat, Waiter, Wish
+from licentia.domain.terms import share_key
+from licentia.storage.eventlog import Head, Mark, block, lock_head
+from licentia.storage.statements import Change, Count, Delete, Insert, Query, Row, Update, Work, Write
 
+MOST_ENDED = 5000
+"""How many expired leases one batch ends at most; who still finds no seat then asks again."""
 
-class Pool(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `seat_pool` that this transaction has locked, with the terms of its license."""
+_decoded = lru_cache(maxsize=4096)(msgspec.json.Decoder(Terms).decode)
+_MINUTE = 60_000_000
 
-    id: str
-    license_id: str
-    container_id: str
-    user_id: str | None
-    product_code: str
-    leasing: bool
-    state: str
-    seats: int
-    overdraft: int
-    unlimited: bool
-    in_use: int
-    valid_until: datetime | None
-    first_activated_at: datetime | None
-    first_used_at: datetime | None
-    terms: Terms
-
-    def may_be_used(self, bindings: Sequence[str], product_code: str) -> bool:
-        """Whether a user with these bindings may draw on it."""
-        return (
-            self.leasing and self.state == "open" and self.product_code == product_code and self.user_id in bindings
-        )
-
-    def has_room(self, seats: int) -> bool:
-        """Whether so many more seats fit."""
-        return self.unlimited or self.in_use + seats <= self.seats + self.overdraft
-
-
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `lease`."""
-
-    id: str
-    pool_id: str
-    license_id: str
-    product_code: str
-    user_id: str
-    station: str | None
-    feature: str | None
-    share_key: str
-    seats: int
-    charged: int
-    granted_at: datetime
-    expires_at: datetime
-    released_at: datetime | None = None
-
-
-_POOL = (
+_POOLS = (
     "SELECT p.id, p.license_id, p.container_id, p.user_id, p.product_code, p.leasing, p.state, p.seats, p.overdraft,"
-    " p.unlimited, p.in_use, p.valid_until, l.first_activated_at, l.first_used_at, l.terms"
+    " p.unlimited, p.in_use, p.waiters, p.valid_until, l.first_activated_at, l.first_used_at, l.terms"
     " FROM seat_pool p JOIN license l ON l.id = p.license_id"
 )
+_CONCERNED = (
+    f"{_POOLS} WHERE p.id IN (SELECT unnest($1::text[]) UNION"
+    " SELECT s.id FROM unnest($2::text[], $3::text[]) AS asked(user_id, product_code)"
+    " JOIN seat_pool s ON s.user_id = asked.user_id AND s.product_code = asked.product_code"
+    " WHERE s.state <> 'closed') ORDER BY p.id FOR UPDATE OF p"
+)
+_CONCERNED_SQLITE = (
+    f"{_POOLS} WHERE p.id IN (SELECT value FROM json_each($1) UNION"
+    " SELECT s.id FROM json_each($2) AS asked JOIN seat_pool s ON s.user_id = json_extract(asked.value, '$[0]')"
+    " AND s.product_code = json_extract(asked.value, '$[1]') WHERE s.state <> 'closed') ORDER BY p.id"
+)
+_LEASES = "SELECT * FROM lease WHERE id = ANY($1::text[]) UNION ALL SELECT * FROM lease WHERE whole = ANY($1::text[])"
+_EXPIRED = "SELECT * FROM lease WHERE pool_id = ANY($1::text[]) AND expires_at <= $2 ORDER BY expires_at LIMIT $3"
+_SHARING = (
+    "SELECT l.* FROM unnest($1::text[], $2::text[]) AS asked(pool_id, share_key)"
+    " JOIN lease l ON l.pool_id = asked.pool_id AND l.share_key = asked.share_key"
+)
+_SHARING_SQLITE = (
+    "SELECT l.* FROM json_each($1) AS asked JOIN lease l ON l.pool_id = json_extract(asked.value, '$[0]')"
+    " AND l.share_key = json_extract(asked.value, '$[1]')"
+)
+_HOLDERS = (
+    "SELECT h.* FROM unnest($1::text[]) AS p(id) CROSS JOIN LATERAL"
+    " (SELECT * FROM lease WHERE pool_id = p.id ORDER BY expires_at, id LIMIT $2) AS h"
+)
+_HOLDERS_SQLITE = (
+    "SELECT h.* FROM json_each($1) AS p JOIN lease h ON h.rowid IN"
+    " (SELECT rowid FROM lease WHERE pool_id = p.value ORDER BY expires_at, id LIMIT $2)"
+)
+
+_LEASE = (
+    "id", "whole", "parts", "pool_id", "user_id", "station", "feature", "share_key", "seats", "charged", "granted_at",
+    "expires_at", "state",
+)  # fmt: skip
+_PAST = ("lease_id", "pool_id", "share_key", "seats", "granted_at", "ended_at")
 
 
-async def lock_usable_pools(
-    tx: Transaction, bindings: Sequence[str], product_code: str, also: str = ""
-) -> tuple[list[Pool], list[Pool]]:
-    """The open pools that a user with these bindings may draw on, and the pool `also` if it is none of them.
-
-    All are locked in the order of their ids.
-    """
-    marks = ", ".join(f"${index}" for index in range(3, len(bindings) + 3))
-    usable = f"p.product_code = $1 AND p.user_id IN ({marks}) AND p.leasing AND p.state = 'open'"
-    query = f"{_POOL} WHERE ({usable}) OR p.id = $2 ORDER BY p.id {_lock(tx)}"
-    rows = await tx.rows(query, product_code, also, *bindings)
-    pools = [_pool(row) for row in rows]
-    fit = [pool for pool in pools if pool.may_be_used(bindings, product_code)]
-    return fit, [pool for pool in pools if pool not in fit]
+def settle(wishes: Sequence[Wish]) -> Work[tuple[list[Outcome], Mark | None]]:
+    """Judge a batch in one transaction and record what happened; the outcome of each, and the mark of all."""
+    book, head = yield from _opened(wishes)
+    outcomes = _judged(book, wishes)
+    changes = _changes(book)
+    mark = None
+    if book.happened:
+        more, mark = block(head, book.happened, book.now)
+        changes += more
+    if changes:
+        yield Write(changes)
+    return (yield from _explained(outcomes)), mark
 
 
-async def lock_pool(tx: Transaction, pool_id: str) -> Pool:
-    """One pool, locked."""
-    row = await tx.row(f"{_POOL} WHERE p.id = $1 {_lock(tx)}", pool_id)
-    assert row is not None
-    return _pool(row)
-
-
-async def lock_pools_of(tx: Transaction, column: str, value: str) -> list[Pool]:
+def lock_pools(column: str, value: str) -> Work[list[Pool]]:
     """The pools of one license or activation that are not closed, locked in the order of their ids."""
     assert column in ("license_id", "activation_id")
-    rows = await tx.rows(f"{_POOL} WHERE p.{column} = $1 AND p.state <> 'closed' ORDER BY p.id {_lock(tx)}", value)
+    where = f"p.{column} = $1 AND p.state <> 'closed'"
+    rows = yield Query(f"{_POOLS} WHERE {where} ORDER BY p.id FOR UPDATE OF p", (value,))
     return [_pool(row) for row in rows]
 
 
-async def find_lease(connection: Connection, lease_id: str) -> Held | None:
-    """A lease by its id."""
-    row = await connection.row("SELECT * FROM lease WHERE id = $1", lease_id)
-    return None if row is None else _held(row)
+def borrowed(pool_id: str, now: int) -> Work[list[Seat]]:
+    """The offline leases of a pool that have not ended."""
+    query = "SELECT * FROM lease WHERE pool_id = $1 AND expires_at > $2 AND state = 'borrowed'"
+    rows = yield Query(query, (pool_id, now))
+    return [_seat(row) for row in rows]
 
 
-async def leases_of(connection: Connection, pool_id: str, *, expired_at: datetime | None = None) -> list[Held]:
-    """The leases of a pool, the oldest first; with `expired_at`, those that had ended by then."""
-    until = 2**63 - 1 if expired_at is None else to_micros(expired_at)
-    rows = await connection.rows(
-        "SELECT * FROM lease WHERE pool_id = $1 AND expires_at <= $2 ORDER BY granted_at, id", pool_id, until
-    )
-    return [_held(row) for row in rows]
+def end_all(pool: Pool, kind: str, actor: str, now: int) -> Work[tuple[int, list[Happened]]]:
+    """End everything that holds seats of a locked pool, and its queue; how many leases lived, and what happened."""
+    rows = yield Query("SELECT * FROM lease WHERE pool_id = $1 ORDER BY granted_at, id", (pool.id,))
+    book = Book(now, [pool], map(_seat, rows))
+    lived = sum(seat.expires_at > now and seat.state != "assigned" for seat in book.seats.values())
+    for seat in [*book.seats.values()]:
+        book.end(book.seats[seat.id], kind, actor)
+    if changes := _changes(book):
+        yield Write(changes)
+    return lived, book.happened
 
 
-async def sharing(tx: Transaction, pool: Pool, share_key: str) -> list[Held]:
-    """The leases of a pool that are counted together under this key."""
-    rows = await tx.rows("SELECT * FROM lease WHERE pool_id = $1 AND share_key = $2", pool.id, share_key)
-    return [_held(row) for row in rows]
-
-
-async def grant(tx: Transaction, pool: Pool, lease: Held) -> int | None:
-    """Take `lease.charged` seats and write the lease; the seats then in use, or None if they do not fit."""
-    taken = await tx.row(
-        "UPDATE seat_pool SET in_use = in_use + $2 WHERE id = $1 AND state = 'open'"
-        " AND (unlimited OR in_use + $2 <= seats + overdraft) RETURNING in_use",
-        pool.id,
-        lease.charged,
-    )
-    if taken is None:
-        return None
-    await tx.rows(
-        "INSERT INTO lease (id, pool_id, license_id, product_code, user_id, station, feature, share_key, seats,"
-        " charged, granted_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        lease.id, lease.pool_id, lease.license_id, lease.product_code, lease.user_id, lease.station, lease.feature,
-        lease.share_key, lease.seats, lease.charged, to_micros(lease.granted_at), to_micros(lease.expires_at),
-    )  # fmt: skip
-    return int(taken["in_use"])
-
-
-async def renew(tx: Transaction, lease: Held, expires_at: datetime, now: datetime) -> bool:
-    """Let a lease live until `expires_at`; false if it has ended before `now`."""
-    rows = await tx.rows(
-        "UPDATE lease SET expires_at = $2, released_at = NULL WHERE id = $1 AND expires_at > $3 RETURNING id",
-        lease.id,
-        to_micros(expires_at),
-        to_micros(now),
-    )
-    return bool(rows)
-
-
-async def linger(tx: Transaction, lease: Held, until: datetime, now: datetime) -> None:
-    """Note that a lease was released, and let its seats stay taken until then."""
-    await tx.rows(
-        "UPDATE lease SET expires_at = $2, released_at = $3 WHERE id = $1", lease.id, to_micros(until), to_micros(now)
-    )
-
-
-async def end(tx: Transaction, pool: Pool, leases: Iterable[Held], now: datetime) -> Pool:
-    """End leases of a locked pool and free their seats; the pool after it.
-
-    Where others still share a key with an ended lease, the largest of them takes over what has to be
-    charged for them all.
-    """
-    in_use = pool.in_use
-    keys = set()
-    for lease in leases:
-        await tx.rows("DELETE FROM lease WHERE id = $1", lease.id)
-        await tx.rows(
-            "INSERT INTO past_lease"
-            " (lease_id, pool_id, license_id, product_code, share_key, seats, granted_at, ended_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            lease.id, lease.pool_id, lease.license_id, lease.product_code, lease.share_key, lease.seats,
-            to_micros(lease.granted_at), to_micros(min(now, lease.expires_at)),
-        )  # fmt: skip
-        in_use -= lease.charged
-        keys.add(lease.share_key)
-    for key in sorted(key for key in keys if not key.startswith("lease ")):
-        if survivors := await sharing(tx, pool, key):
-            largest = max(survivors, key=lambda lease: (lease.seats, lease.id))
-            missing = largest.seats - sum(lease.charged for lease in survivors)
-            await tx.rows("UPDATE lease SET charged = charged + $2 WHERE id = $1", largest.id, missing)
-            in_use += missing
-    await tx.rows("UPDATE seat_pool SET in_use = $2 WHERE id = $1", pool.id, in_use)
-    return msgspec.structs.replace(pool, in_use=in_use)
-
-
-async def set_state(tx: Transaction, pool: Pool, state: str) -> None:
+def set_state(pool: Pool, state: str) -> Work[None]:
     """Open, closing (withdrawn: it grants nothing more) or closed (given back)."""
-    await tx.rows("UPDATE seat_pool SET state = $2 WHERE id = $1", pool.id, state)
+    yield Write((Update("seat_pool", ("id", "state"), [(pool.id, state)]),))
 
 
-def _lock(tx: Transaction) -> str:
-    return f"{tx.for_update} OF p" if tx.for_update else ""
-
-
-def _pool(row: dict[str, Any]) -> Pool:
-    terms = msgspec.json.decode(row["terms"], type=Terms)
-    activated_at, used_at = optional_instant(row["first_activated_at"]), optional_instant(row["first_used_at"])
-    # The column was written at the activation; a first use since then has fixed another end.
-    ends = (
-        optional_instant(row["valid_until"]),
-        validity(terms, activated_at=activated_at, first_used_at=used_at).until,
+def _opened(wishes: Sequence[Wish]) -> Work[tuple[Book, Head]]:
+    """A book of all that the wishes concern, and the head of an event chain."""
+    lease_ids = [wish.lease_id for wish in wishes if not isinstance(wish, Consume)]
+    askers = [wish for wish in wishes if not isinstance(wish, Release)]
+    pairs = [*{(binding, wish.product_code) for wish in askers for binding in wish.bindings}]
+    users, codes = [user for user, _ in pairs], [code for _, code in pairs]
+    # A lease that is claimed elsewhere after this look breaks the primary key, and the batch is done again.
+    rows = (yield Query(_LEASES, (lease_ids,))) if lease_ids else ()
+    known = [*{row["whole"] or row["id"] for row in rows}]
+    held = [*{row["pool_id"] for row in rows}]
+    for_sqlite = (_CONCERNED_SQLITE, (held, [*map(list, pairs)]))
+    rows = yield Query(_CONCERNED, (held, users, codes), for_sqlite)
+    pools = {row["id"]: _pool(row) for row in rows}
+    claims = [wish for wish in wishes if isinstance(wish, Claim)]
+    consumptions = [wish for wish in wishes if isinstance(wish, Consume)]
+    yield from _lock_first_uses(pools, claims, consumptions)
+    seats = {}
+    if known:
+        rows = yield Query(_LEASES, (known,))
+        seats = {row["id"]: _seat(row) for row in rows}
+    head = yield from lock_head()
+    now = head.now
+    more_expired: set[str] = set()
+    if short := _maybe_full(pools.values(), claims):
+        rows = yield Query(_EXPIRED, (short, now, MOST_ENDED + 1))
+        seats |= {row["id"]: _seat(row) for row in rows}
+        more_expired = {*short} if len(rows) > MOST_ENDED else set()
+    yield from _load_sharing(pools, claims, seats)
+    waiters: list[Waiter] = []
+    if queued := [pool.id for pool in pools.values() if pool.waiters]:
+        rows = yield Query("SELECT * FROM waiter WHERE pool_id = ANY($1::text[]) ORDER BY id", (queued,))
+        waiters = [msgspec.convert(dict(row), Waiter) for row in rows]
+    meters: list[Meter] = []
+    consumed = {}
+    if consumptions:
+        licenses = sorted({pool.license_id for pool in pools.values()})
+        rows = yield Query("SELECT * FROM meter WHERE license_id = ANY($1::text[])", (licenses,))
+        meters = [msgspec.convert(dict(row), Meter) for row in rows]
+        ids = [wish.request_id for wish in consumptions]
+        rows = yield Query("SELECT * FROM unit_consumption WHERE request_id = ANY($1::text[])", (ids,))
+        consumed = {row["request_id"]: (row["digest"], row["remaining"]) for row in rows}
+    offered = {pool.product_code for pool in pools.values()}
+    sold: set[str] = set()
+    if unknown := [*{wish.product_code for wish in askers} - offered]:
+        rows = yield Query("SELECT code FROM product_code WHERE code = ANY($1::text[])", (unknown,))
+        sold = {row["code"] for row in rows}
+    book = Book(
+        now,
+        pools.values(),
+        seats.values(),
+        waiters,
+        meters=meters,
+        consumed=consumed,
+        known_codes=sold | offered,
+        more_expired=more_expired,
     )
-    members = row | {
-        "terms": terms,
-        "leasing": bool(row["leasing"]),
-        "unlimited": bool(row["unlimited"]),
-        "first_activated_at": activated_at,
-        "first_used_at": used_at,
-        "valid_until": min((end for end in ends if end is not None), default=None),
-    }
-    return Pool(**members)
+    return book, head
 
 
-def _held(row: dict[str, Any]) -> Held:
-    return Held(
-        **row
-        | {
-            "granted_at": from_micros(row["granted_at"]),
-            "expires_at": from_micros(row["expires_at"]),
-            "released_at": optional_instant(row["released_at"]),
-        }
+def _lock_first_uses(pools: dict[str, Pool], claims: list[Claim], consumptions: list[Consume]) -> Work[None]:
+    """Lock the licenses that may get their first use, or give units, and look at them again."""
+    ids = {pool.license_id for pool in pools.values() if pool.terms.usage_period_days and pool.first_used_at is None}
+    if consumptions:
+        codes = {wish.product_code for wish in consumptions}
+        ids |= {pool.license_id for pool in pools.values() if pool.product_code in codes}
+    if ids and (claims or consumptions):
+        query = "SELECT id, first_used_at FROM license WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE"
+        rows = yield Query(query, (sorted(ids),))
+        used = {row["id"]: row["first_used_at"] for row in rows}
+        for pool in pools.values():
+            if used.get(pool.license_id) is not None and pool.first_used_at is None:
+                seating.start_period(pool, used[pool.license_id])
+
+
+def _maybe_full(pools: Iterable[Pool], claims: list[Claim]) -> list[str]:
+    """The pools that might not have seats for all who ask for some."""
+    wanted: Counter[tuple[str, str]] = Counter()
+    for wish in claims:
+        for binding in wish.bindings:
+            wanted[binding, wish.product_code] += wish.seats
+    return [
+        pool.id
+        for pool in pools
+        if pool.in_use + wanted[pool.user_id or "", pool.product_code] > pool.capacity or pool.waiters
+    ]
+
+
+def _load_sharing(pools: dict[str, Pool], claims: list[Claim], seats: dict[str, Seat]) -> Work[None]:
+    """Add the seats that share a key with what is claimed or may end."""
+    keys = {(seat.pool_id, seat.share_key) for seat in seats.values() if seat.share_key}
+    for pool in pools.values():
+        if pool.terms.license_model not in ("floating", "unlimited"):
+            for wish in claims:
+                key = share_key(pool.terms, user=wish.user, station=wish.station)
+                if key and pool.may_be_used(wish.bindings, wish.product_code):
+                    keys.add((pool.id, key))
+    if keys:
+        chosen = [*keys]
+        values = ([pool for pool, _ in chosen], [key for _, key in chosen])
+        rows = yield Query(_SHARING, values, (_SHARING_SQLITE, ([*map(list, chosen)],)))
+        for row in rows:
+            seats[row["id"]] = _seat(row)
+
+
+def _judged(book: Book, wishes: Sequence[Wish]) -> list[Outcome]:
+    return [
+        book.claim(wish)
+        if isinstance(wish, Claim)
+        else book.release(wish)
+        if isinstance(wish, Release)
+        else book.consume(wish)
+        for wish in wishes
+    ]
+
+
+def _changes(book: Book) -> tuple[Change, ...]:
+    """What has to be written so that the tables say what the book says."""
+    new, changed, replaced, gone = [], [], [], []
+    for id, seat in book.seats.items():
+        stored = book.stored.get(id)
+        if stored is None:
+            new.append(_row(seat))
+        elif stored is not seat:
+            if stored.granted_at == seat.granted_at and stored.pool_id == seat.pool_id:
+                changed.append((id, seat.charged, seat.expires_at, seat.state))
+            else:
+                replaced.append(_row(seat))
+    gone = [id for id in book.stored if id not in book.seats]
+    pools = [
+        (pool.id, pool.in_use, pool.waiters)
+        for pool in book.pools.values()
+        if book.counted[pool.id] != (pool.in_use, pool.waiters)
+    ]
+    past = [_past(seat, book.now) for seat in book.ended]
+    read = [(meter.id, meter.used) for key, meter in book.meters.items() if meter.used != book.metered[key]]
+    denied = [(*key[:2], book.now // _MINUTE * _MINUTE, key[2], count) for key, count in book.denied.items()]
+    changes: list[Change] = [
+        Insert("lease", _LEASE, new),
+        Update("lease", ("id", "charged", "expires_at", "state"), changed),
+        Update("lease", _LEASE, replaced),
+        Delete("lease", "id", gone),
+        Update("seat_pool", ("id", "in_use", "waiters"), pools),
+        Insert("past_lease", _PAST, past),
+        Count("denial", ("license_id", "product_code", "minute", "reason", "count"), denied),
+        Update("license", ("id", "first_used_at"), [(id, book.now) for id in sorted(book.first_used)]),
+        Update("meter", ("id", "used"), read),
+        Insert(
+            "unit_consumption",
+            ("request_id", "digest", "remaining", "at"),
+            [(*consumption, book.now) for consumption in book.consumptions],
+        ),
+        *_queue_changes(book),
+    ]
+    return tuple(change for change in changes if (change.keys if isinstance(change, Delete) else change.rows))
+
+
+def _queue_changes(book: Book) -> Iterable[Change]:
+    before = {waiter.id: waiter for waiter in book.queued}
+    after = {waiter.id: waiter for queue in book.waiting.values() for waiter in queue}
+    came = [(w.lease_id, w.pool_id, w.seats, w.seen_at) for w in after.values() if w.id >= FOREVER]
+    yield Insert("waiter", ("lease_id", "pool_id", "seats", "seen_at"), came)
+    seen = [(id, w.seen_at) for id, w in after.items() if id in before and w.seen_at != before[id].seen_at]
+    yield Update("waiter", ("id", "seen_at"), seen)
+    yield Delete("waiter", "id", [*before.keys() - after.keys()])
+
+
+def _explained(outcomes: list[Outcome]) -> Work[list[Outcome]]:
+    """The outcomes, where who found no seat is told who has them."""
+    if pools := [*{pool for outcome in outcomes if isinstance(outcome, Full) for pool in outcome.pools}]:
+        values = (pools, seating.SHOWN + 1)
+        rows = yield Query(_HOLDERS, values, (_HOLDERS_SQLITE, values))
+        holders = sorted(map(_seat, rows), key=lambda seat: (seat.expires_at, seat.id))
+        return [
+            seating.all_taken(outcome.wish, outcome.seats, [seat for seat in holders if seat.pool_id in outcome.pools])
+            if isinstance(outcome, Full)
+            else outcome
+            for outcome in outcomes
+        ]
+    return outcomes
+
+
+def _pool(row: Row) -> Pool:
+    terms = _decoded(row["terms"])
+    until, activated_at = row["valid_until"], row["first_activated_at"]
+    if terms.expires_after_days is not None and activated_at is not None:
+        until = min(activated_at + terms.expires_after_days * DAY, FOREVER if until is None else until)
+    pool = Pool(
+        id=row["id"],
+        license_id=row["license_id"],
+        container_id=row["container_id"],
+        user_id=row["user_id"],
+        product_code=row["product_code"],
+        leasing=bool(row["leasing"]),
+        state=row["state"],
+        seats=row["seats"],
+        overdraft=row["overdraft"],
+        unlimited=bool(row["unlimited"]),
+        in_use=row["in_use"],
+        waiters=row["waiters"],
+        since=None if terms.activation_at is None else to_micros(terms.activation_at),
+        until=until,
+        first_used_at=None,
+        terms=terms,
     )
+    if row["first_used_at"] is not None:
+        seating.start_period(pool, row["first_used_at"])
+    return pool
+
+
+def _seat(row: Row) -> Seat:
+    return Seat(
+        id=row["id"],
+        pool_id=row["pool_id"],
+        user_id=row["user_id"],
+        station=row["station"],
+        feature=row["feature"],
+        share_key=row["share_key"],
+        seats=row["seats"],
+        charged=row["charged"],
+        granted_at=row["granted_at"],
+        expires_at=row["expires_at"],
+        state=row["state"],
+        parts=row["parts"],
+    )
+
+
+def _past(seat: Seat, now: int) -> tuple[object, ...]:
+    key = seat.share_key or f"lease {seat.lease_id}"
+    return (seat.lease_id, seat.pool_id, key, seat.seats, seat.granted_at, min(seat.expires_at, now))
+
+
+def _row(seat: Seat) -> tuple[object, ...]:
+    return (
+        seat.id, seat.lease_id if seat.parts > 1 else None, seat.parts, seat.pool_id, seat.user_id, seat.station,
+        seat.feature, seat.share_key, seat.seats, seat.charged, seat.granted_at, seat.expires_at, seat.state,
+    )  # fmt: skip

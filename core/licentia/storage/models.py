@@ -79,14 +79,26 @@ class License(Model):
     to_reclaim = fields.BigIntField(default=0)
     standing = fields.CharField(max_length=16, default="live")
     overdraft_placed = fields.BigIntField(default=0)
-    units_total = fields.BigIntField(null=True)
-    units_used = fields.BigIntField(default=0)
     first_activated_at = InstantField(null=True)
     first_used_at = InstantField(null=True)
     created_at = InstantField()
 
     class Meta:
         table = "license"
+
+
+class Meter(Model):
+    """The units of one kind that a license has, and how many are used. The nameless one is that of the term `units`."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    license_id = fields.CharField(max_length=64)
+    name = fields.CharField(max_length=64, default="")
+    total = fields.BigIntField()
+    used = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "meter"
+        unique_together = (("license_id", "name"),)
 
 
 class Container(Model):
@@ -138,6 +150,7 @@ class SeatPool(Model):
     overdraft = fields.BigIntField(default=0)
     unlimited = fields.BooleanField(default=False)
     in_use = fields.BigIntField(default=0)
+    waiters = fields.BigIntField(default=0)
     valid_until = InstantField(null=True)
 
     class Meta:
@@ -146,55 +159,111 @@ class SeatPool(Model):
 
 
 class Lease(Model):
-    """A live claim. `charged` seats of it are counted: leases of one `share_key` in a pool count once."""
+    """What a lease holds in one pool. `charged` seats of it are counted: those of one `share_key` in a pool count once.
 
-    id = fields.CharField(max_length=64, primary_key=True)
-    pool_id = fields.CharField(max_length=64, db_index=True)
-    license_id = fields.CharField(max_length=64)
-    product_code = fields.CharField(max_length=64)
+    A lease over several licenses has `parts` of these rows, each with the lease's id as `whole`. The
+    state `assigned` is no lease: it keeps a seat for its named user or node.
+    """
+
+    id = fields.CharField(max_length=80, primary_key=True)
+    whole = fields.CharField(max_length=64, null=True)
+    parts = fields.IntField(default=1)
+    pool_id = fields.CharField(max_length=64)
     user_id = fields.CharField(max_length=255)
     station = fields.CharField(max_length=200, null=True)
     feature = fields.CharField(max_length=64, null=True)
-    share_key = fields.CharField(max_length=270)
+    share_key = fields.CharField(max_length=270, null=True)
     seats = fields.BigIntField()
     charged = fields.BigIntField()
     granted_at = InstantField()
     expires_at = InstantField()
-    released_at = InstantField(null=True)
+    state = fields.CharField(max_length=16, default="live")
 
     class Meta:
         table = "lease"
+        indexes = (("pool_id", "expires_at"),)
 
 
 class PastLease(Model):
-    """A lease that ended, for the usage report."""
+    """What a lease held in one pool until it ended, for the usage report.
+
+    A migration adds the index by length and end, so that what touches a time long ago is found.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=True)
     lease_id = fields.CharField(max_length=64)
     pool_id = fields.CharField(max_length=64)
-    license_id = fields.CharField(max_length=64)
-    product_code = fields.CharField(max_length=64)
     share_key = fields.CharField(max_length=270)
     seats = fields.BigIntField()
     granted_at = InstantField()
-    ended_at = InstantField(db_index=True)
+    ended_at = InstantField()
 
     class Meta:
         table = "past_lease"
 
 
+class Waiter(Model):
+    """A checkout that waits for a seat of a pool. Who was not seen for some seconds has gone away."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    lease_id = fields.CharField(max_length=64)
+    pool_id = fields.CharField(max_length=64, db_index=True)
+    seats = fields.BigIntField()
+    seen_at = InstantField()
+
+    class Meta:
+        table = "waiter"
+
+
 class Denial(Model):
-    """How often a checkout was refused for want of seats, per license and minute."""
+    """How often a use was refused, by code, per license (empty: the user has none), product code and minute."""
 
     id = fields.BigIntField(primary_key=True, generated=True)
     license_id = fields.CharField(max_length=64)
     product_code = fields.CharField(max_length=64)
     minute = InstantField(db_index=True)
+    reason = fields.CharField(max_length=32)
     count = fields.BigIntField(default=0)
 
     class Meta:
         table = "denial"
-        unique_together = (("license_id", "minute"),)
+        unique_together = (("license_id", "product_code", "minute", "reason"),)
+
+
+class UsagePeriod(Model):
+    """What leases, or denials for one `reason`, add up to in a whole hour, day or month (UTC) that is final.
+
+    `scope` says whose sums they are: 0 of a product code, 1 of a customer (its source, a slash, its id) in
+    a product code, 2 of a license. Where `reason` is empty, `amount` counts checkouts, else denials.
+    Seat time is `seat_seconds` and `seat_micros` on top, as the sum in microseconds could pass 64 bits.
+    """
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    level = fields.CharField(max_length=8)
+    start = InstantField()
+    scope = fields.IntField()
+    product_code = fields.CharField(max_length=64)
+    customer = fields.CharField(max_length=129)
+    license_id = fields.CharField(max_length=64)
+    reason = fields.CharField(max_length=32)
+    amount = fields.BigIntField()
+    seat_seconds = fields.BigIntField()
+    seat_micros = fields.BigIntField()
+    peak = fields.BigIntField()
+
+    class Meta:
+        table = "usage_period"
+        indexes = (("level", "start"),)
+
+
+class UsageMark(Model):
+    """Up to where the periods of a level are all there. `kept` says from where on past leases are."""
+
+    level = fields.CharField(max_length=8, primary_key=True)
+    until = InstantField()
+
+    class Meta:
+        table = "usage_mark"
 
 
 class UnitConsumption(Model):
@@ -221,21 +290,23 @@ class Chain(Model):
 
 
 class Event(Model):
-    """One change: `id` is chain and number, `data` is canonical JSON."""
+    """The changes of one commit, numbered `first_seq` to `last_seq` in their chain.
+
+    `entries` is a JSON list of them, each as [kind, actor, data]; `hash` is that of the last one.
+    """
 
     id = fields.CharField(max_length=32, primary_key=True)
     chain = fields.IntField()
-    seq = fields.BigIntField()
+    first_seq = fields.BigIntField()
+    last_seq = fields.BigIntField()
     at = InstantField()
-    kind = fields.CharField(max_length=64)
-    actor = fields.CharField(max_length=300)
-    data = fields.TextField()
     previous_hash = fields.CharField(max_length=64)
     hash = fields.CharField(max_length=64)
+    entries = fields.TextField()
 
     class Meta:
         table = "event"
-        unique_together = (("chain", "seq"),)
+        unique_together = (("chain", "last_seq"),)
 
 
 class ApiKey(Model):

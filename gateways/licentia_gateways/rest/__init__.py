@@ -13,11 +13,10 @@ from licentia_gateways.rest.pages import PAGES
 def routes() -> list[Route]:
     """The routes of all operations and of their documentation.
 
-    Operations that share a path share a route, so that a 405 names all methods. Starlette tries the
-    routes in order: the leases, which an application renews all day, come first.
+    Operations that share a path share a route, so that a 405 names all methods.
     """
     paths: dict[str, list[Operation]] = {}
-    for operation in sorted(OPERATIONS, key=lambda operation: operation.service != "licensing"):
+    for operation in OPERATIONS:
         paths.setdefault(operation.path, []).append(operation)
     return [
         *(Route(path, Endpoint(operations)) for path, operations in paths.items()),

@@ -19,6 +19,7 @@ from licentia_gateways.problems import send_problem
 from licentia_gateways.received import idempotency_key
 from licentia_gateways.rest.links import location
 from licentia_gateways.rest.reading import read
+from licentia_gateways.waiting import answered
 
 _encode = msgspec.json.Encoder().encode
 
@@ -60,7 +61,8 @@ async def _serve(operation: Operation, scope: Scope, receive: Receive, send: Sen
     exchange.actor = caller.actor
     key = idempotency_key(scope) if operation.mutates else None
     request = await read(operation, scope, receive, application.settings.body_limit_bytes)
-    reply = await application.call(operation, request, caller, idempotency_key=key, request_id=exchange.request_id)
+    call = application.call(operation, request, caller, idempotency_key=key, request_id=exchange.request_id)
+    reply = await answered(operation, request, call, receive)
     status = operation.status(reply)
     if reply is None:
         await send_empty(send, status)

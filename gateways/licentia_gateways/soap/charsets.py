@@ -7,6 +7,7 @@ when they are named, as no byte tells them apart. An answer is always in UTF-8.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from licentia.errors import UnsupportedMediaType
 
@@ -29,6 +30,7 @@ _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _DECLARATION = re.compile(rb"""<\?xml[^>]{0,100}?\sencoding\s*=\s*["']([\w.:-]{1,40})["']""")
 
 
+@lru_cache(maxsize=64)
 def check(name: str) -> str:
     """The encoding of this name, as libxml2 knows it.
 

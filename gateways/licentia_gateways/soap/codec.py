@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -18,7 +17,7 @@ from lxml import etree
 from licentia_gateways.soap.shape import Field, Kind, Scalar, Shape, snake
 
 Read = Callable[[etree._Element], Any]
-Write = Callable[[Any, Callable[[str], None]], None]
+Write = Callable[[Any], str]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _UNSAFE = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -77,8 +76,10 @@ def _read_text(element: etree._Element) -> Any:
 def _read_collapsed(element: etree._Element) -> Any:
     if len(element):
         return {}
-    element.text = text = (element.text or "").strip(" \t\r\n")
-    return text
+    text = element.text or ""
+    if text != (collapsed := text.strip(" \t\r\n")):
+        element.text = collapsed
+    return collapsed
 
 
 def _read_integer(element: etree._Element) -> Any:
@@ -88,47 +89,33 @@ def _read_integer(element: etree._Element) -> Any:
 
 @cache
 def writer(model: Shape) -> Write:
-    """A function that writes the fields of a struct of this shape as elements, without a namespace prefix."""
-    steps = [(field.attribute, field.repeated, _field_writer(field)) for field in model.fields]
+    """A function that gives the fields of a struct of this shape as elements, without a namespace prefix."""
+    steps = [(field.attribute, _field_writer(field)) for field in model.fields]
 
-    def write_struct(value: Any, out: Callable[[str], None]) -> None:
-        for attribute, repeated, write in steps:
+    def write_struct(value: Any) -> str:
+        out = []
+        for attribute, write in steps:
             content = getattr(value, attribute)
-            if content is None:
-                continue
-            if repeated:
-                for item in content:
-                    write(item, out)
-            else:
-                write(content, out)
+            if content is not None:
+                out.append(write(content))
+        return "".join(out)
 
     return write_struct
 
 
 def _field_writer(field: Field) -> Write:
     opening, closing = f"<{field.xml_name}>", f"</{field.xml_name}>"
-    if isinstance(field.type, Scalar):
-        text = _TEXTS[field.type.kind]
-        return lambda value, out: out(f"{opening}{text(value)}{closing}")
-    write = writer(field.type)
-
-    def write_nested(value: Any, out: Callable[[str], None]) -> None:
-        out(opening)
-        write(value, out)
-        out(closing)
-
-    return write_nested
+    write = _TEXTS[field.type.kind] if isinstance(field.type, Scalar) else writer(field.type)
+    if field.repeated:
+        return lambda values: "".join([f"{opening}{write(value)}{closing}" for value in values])
+    return lambda value: f"{opening}{write(value)}{closing}"
 
 
 def escape(text: str) -> str:
     """Text as it may stand in an element; what XML 1.0 cannot carry (section 2.2, Char) becomes U+FFFD."""
-    if _UNSAFE.search(text) is None:
+    if text.isprintable() and "&" not in text and "<" not in text and ">" not in text:  # most texts, and twice as fast
         return text
     return _UNSAFE.sub(lambda match: _ENTITIES.get(match[0], "\ufffd"), text)
-
-
-def _time(value: datetime) -> str:
-    return value.isoformat().replace("+00:00", "Z")
 
 
 def _json(value: Any) -> str:
@@ -139,6 +126,6 @@ _TEXTS: dict[Kind, Callable[[Any], str]] = {
     "string": escape,
     "integer": str,
     "boolean": lambda value: "true" if value else "false",
-    "time": _time,
+    "time": msgspec.to_builtins,  # as REST writes it
     "json": _json,
 }

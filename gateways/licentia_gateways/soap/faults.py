@@ -45,12 +45,11 @@ def status_of(error: LicensingError, version: Version) -> int:
 
 def fault(error: LicensingError, version: Version, service: Service) -> bytes:
     """The envelope of a refusal, with the typed detail that the WSDL declares."""
-    out: list[str] = [f'<LicensingFault xmlns="{namespace(service)}">']
     content = LicensingFault(error.code, error.detail, error.next_step, list(error.problems))
-    writer(shape(LicensingFault))(content, out.append)
-    out.append("</LicensingFault>")
+    fields = writer(shape(LicensingFault))(content)
+    detail = f'<LicensingFault xmlns="{namespace(service)}">{fields}</LicensingFault>'
     blame = version.client if error.status < 500 else version.server
-    return _envelope(version, blame, error.detail, detail="".join(out))
+    return _envelope(version, blame, error.detail, detail=detail)
 
 
 def not_understood(error: NotUnderstood, version: Version) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lxml import etree
 from starlette.types import Receive, Scope, Send
@@ -37,13 +37,13 @@ from licentia_gateways.soap.envelope import (
 from licentia_gateways.soap.security import username_token
 from licentia_gateways.soap.shape import namespace, shape
 from licentia_gateways.soap.transport import content_type, encoding, read_body
-from licentia_gateways.soap.validation import Validator
+from licentia_gateways.soap.validation import Validator, settle_attributes
+from licentia_gateways.waiting import answered
 
 _DESCRIPTIONS: dict[bytes, description.SoapVersion] = {b"wsdl": "1.1", b"wsdl12": "1.2"}
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     status: int
     version: Version
     body: bytes
@@ -63,6 +63,7 @@ class SoapService:
         self._namespace = namespace(service)
         own = [operation for operation in OPERATIONS if operation.service == service]
         self._operations = {operation.name: operation for operation in own}
+        self._by_tag = {f"{{{self._namespace}}}{operation.name}": operation for operation in own}
         self._validator = Validator(service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,8 +96,9 @@ class SoapService:
             root = parse(body, encoding(declared, body))
             version = version_of(root)
             envelope = open_envelope(root, version)
+            settle_attributes(envelope.content, body)
             operation = self._operation(envelope.content, header(scope, b"soapaction") or declared.action)
-            reply = await self._call(scope, operation, envelope)
+            reply = await self._call(scope, receive, operation, envelope)
             content = self._reply(operation, reply, version)
             return _Answer(200, version, content, may_be_packed=may_be_packed(operation))
         except LicensingError as error:
@@ -119,22 +121,24 @@ class SoapService:
 
     def _operation(self, element: etree._Element, action: str) -> Operation:
         """The operation that the body's element names; an action may be missing or unknown, but not name another."""
-        name = etree.QName(element)
-        operation = self._operations.get(name.localname)
+        operation = self._by_tag.get(str(element.tag))
         if operation is None:
-            known = ", ".join(self._operations)
-            raise InvalidRequest(f"There is no operation `{cut(name.localname)}` here; there are {known}.", help=HELP)
-        if name.namespace != self._namespace:
-            found = cut(name.namespace or "none")
-            raise InvalidRequest(
-                f"`{name.localname}` has to be in the namespace {self._namespace}, not in {found}.", help=HELP
-            )
+            raise self._no_operation(etree.QName(element))
         named = action.strip('" ').rpartition("/")[2]
         if named != operation.name and named in self._operations:
             raise InvalidRequest(f"The action names {named}, but the Body holds {operation.name}.", help=HELP)
         return operation
 
-    async def _call(self, scope: Scope, operation: Operation, envelope: Envelope) -> Reply | None:
+    def _no_operation(self, name: etree.QName) -> InvalidRequest:
+        if name.localname not in self._operations:
+            known = ", ".join(self._operations)
+            return InvalidRequest(f"There is no operation `{cut(name.localname)}` here; there are {known}.", help=HELP)
+        found = cut(name.namespace or "none")
+        return InvalidRequest(
+            f"`{name.localname}` has to be in the namespace {self._namespace}, not in {found}.", help=HELP
+        )
+
+    async def _call(self, scope: Scope, receive: Receive, operation: Operation, envelope: Envelope) -> Reply | None:
         application: Application = scope["app"].state.application
         exchange = Exchange.of(scope)
         exchange.operation = operation.name
@@ -145,15 +149,13 @@ class SoapService:
         exchange.actor = caller.actor
         key = idempotency_key(scope, envelope.idempotency_key) if operation.mutates else None
         request = self._validator.request(operation, envelope.content)
-        return await application.call(operation, request, caller, idempotency_key=key, request_id=exchange.request_id)
+        call = application.call(operation, request, caller, idempotency_key=key, request_id=exchange.request_id)
+        return await answered(operation, request, call, receive)
 
     def _reply(self, operation: Operation, reply: Reply | None, version: Version) -> bytes:
         name = f"{operation.name}Response"
-        out = [f'<{name} xmlns="{self._namespace}">']
-        if reply is not None and operation.reply is not None:
-            writer(shape(operation.reply))(reply, out.append)
-        out.append(f"</{name}>")
-        return faults.wrap(version, "".join(out))
+        fields = writer(shape(operation.reply))(reply) if operation.reply else ""
+        return faults.wrap(version, f'<{name} xmlns="{self._namespace}">{fields}</{name}>')
 
 
 async def _authenticated(application: Application, scope: Scope, envelope: Envelope) -> Caller:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from starlette.types import Receive, Scope
 
 from licentia.errors import PayloadTooLarge, UnsupportedMediaType
-from licentia_gateways.received import body, header
+from licentia_gateways.received import coded_body, header
 from licentia_gateways.soap import charsets
 from licentia_gateways.soap.envelope import HELP, SOAP11, SOAP12, Malformed
 
@@ -56,10 +56,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     coding = (header(scope, b"content-encoding") or "identity").lower()
     if coding not in ("identity", "gzip", "x-gzip"):
         raise UnsupportedMediaType("Send the body as it is, or with the Content-Encoding gzip.")
-    if coding == "identity":
-        return await body(scope, receive, limit)
-    headers = [item for item in scope["headers"] if item[0] != b"content-encoding"]
-    return _unpacked(await body({**scope, "headers": headers}, receive, limit), limit)
+    content = await coded_body(scope, receive, limit)
+    return content if coding == "identity" else _unpacked(content, limit)
 
 
 def _unpacked(packed: bytes, limit: int) -> bytes:

@@ -16,7 +16,8 @@ from licentia_gateways.soap.envelope import cut
 from licentia_gateways.soap.shape import Shape, namespace, shape, snake
 
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
-_MARKED = etree.XPath("descendant-or-self::*[@xsi:nil or @xsi:type]", namespaces={"xsi": _XSI.strip("{}")})
+_MARKED = etree.XPath("descendant-or-self::*[@xsi:*]", namespaces={"xsi": _XSI.strip("{}")})
+_NAMES = re.compile(rb":nil|:type")
 _NIL = {"true": True, "1": True, "false": False, "0": False}
 _IN_BRACES = re.compile(r"\{([^{}]*)\}")
 _LONGEST = 2000
@@ -44,18 +45,16 @@ class Validator:
     def request(self, operation: Operation, element: etree._Element) -> Request:
         """The request that the operation's element holds.
 
-        `xsi:nil="true"` means that the element is absent; an `xsi:type` changes nothing. Elements are
-        never looked up by `href` or `id`: each stands where it is sent.
+        Elements are never looked up by `href` or `id`: each stands where it is sent.
 
         Raises:
             InvalidRequest: with the code and pointer that REST gives for the same value; where the
                 contract has nothing against the values, the schema's own reason, such as the order.
         """
-        _settle_attributes(element)
         model = shape(operation.request)
         values = reader(model, self._namespace)(element)
         valid = self._schema.validate(element)
-        request = parse(operation, values, text=True)
+        request = parse(operation, values)
         if not valid:
             raise self._refusal(model, element)
         return request
@@ -79,8 +78,14 @@ class Validator:
         return "" if match[1] == self._namespace else match[0]
 
 
-def _settle_attributes(element: etree._Element) -> None:
-    """Apply `xsi:nil`, and leave out `xsi:type`, which toolkits of RPC style write on every element."""
+def settle_attributes(element: etree._Element, message: bytes) -> None:
+    """Apply `xsi:nil`, and leave out `xsi:type`, which toolkits of RPC style write on every element.
+
+    `xsi:nil="true"` means that the element is absent; an `xsi:type` changes nothing. Most messages have
+    neither, and `message`, the bytes that the element was read from, then lacks even their names.
+    """
+    if not _NAMES.search(message) and b"\0" not in message:  # zeros are those of UTF-16
+        return
     for marked in cast("list[etree._Element]", _MARKED(element)):
         marked.attrib.pop(_XSI + "type", "")
         is_nil = _NIL.get(marked.get(_XSI + "nil", "").strip())

@@ -25,12 +25,16 @@ class Migration(migrations.Migration):
             "license_stock",
             "{row}to_reclaim >= 0 AND {row}to_reclaim <= {row}placed AND {row}placed <= {row}quantity",
         ),
-        AddCheck(
-            "license",
-            "license_units",
-            "{row}units_used >= 0 AND ({row}units_total IS NULL OR {row}units_used <= {row}units_total)",
-        ),
+        AddCheck("meter", "meter_units", "{row}used >= 0 AND {row}used <= {row}total"),
         AddCheck("lease", "lease_charge", "{row}charged >= 0 AND {row}charged <= {row}seats"),
+        *(
+            ops.RunSQL(f"CREATE INDEX {name} ON lease ({columns}) WHERE {rows}", f"DROP INDEX {name}")
+            for name, columns, rows in (
+                ("lease_sharing", "pool_id, share_key", "share_key IS NOT NULL"),
+                ("lease_borrowed", "pool_id", "state = 'borrowed'"),
+                ("lease_whole", "whole", "whole IS NOT NULL"),
+            )
+        ),
         *(
             ops.RunSQL(
                 f"INSERT INTO chain (id, seq, hash) VALUES ({chain}, 0, '{GENESIS}')",
