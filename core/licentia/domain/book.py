@@ -99,8 +99,9 @@ class Book:
         self._split: dict[str, set[str]] = defaultdict(set)
         for seat in self.seats.values():
             self._remember(seat)
-            if seat.expires_at <= now:
-                self._expired[seat.pool_id].append(seat.id)
+        expired = [seat for seat in self.seats.values() if seat.expires_at <= now]
+        for seat in sorted(expired, key=lambda seat: (seat.expires_at, seat.id), reverse=True):
+            self._expired[seat.pool_id].append(seat.id)
 
     # --- what may be asked ------------------------------------------------------------------------
 
@@ -115,12 +116,14 @@ class Book:
                 return self._take(wish)
             if any(part.pool_id not in self.pools for part in parts):
                 return Again()
-            if parts[0].expires_at > self.now:
+            released = len(parts) < parts[0].parts and all(part.state == "lingering" for part in parts)
+            if parts[0].expires_at > self.now and not released:
                 return self._renew(wish, parts)
             for part in parts:
-                self.end(part, "lease.expired", wish.actor)
+                self.end(part, "lease.released" if released else "lease.expired", wish.actor)
             return self._take(wish)
         except LicensingError as refusal:
+            self._leave_queue(wish.lease_id)
             return refusal
 
     def release(self, wish: Release) -> Outcome:
@@ -306,7 +309,7 @@ class Book:
             return self._grant(wish, seats)
         if any(pool.id in self._more_expired for pool in fit):
             return Again()
-        if wish.may_wait:
+        if wish.may_wait and seating.could_ever_fit(wish, fit):
             return self._queue(wish, fit)
         self._leave_queue(wish.lease_id)
         self.denied[fit[0].license_id, wish.product_code, NoFreeSeats.code] += 1
@@ -319,7 +322,7 @@ class Book:
             if not self._has_room(pool, wish.seats, wish):
                 return []
             return [self._seat(wish, pool, key, wish.seats, wish.seats)]
-        for id in [id for id in self._sharing[pool.id, key] if self.seats[id].expires_at <= self.now]:
+        for id in sorted(id for id in self._sharing[pool.id, key] if self.seats[id].expires_at <= self.now):
             self.end(self.seats[id], "lease.expired", wish.actor)
         group = [self.seats[id] for id in self._sharing[pool.id, key]]
         if pool.terms.license_model == "exclusive" and group:
@@ -373,9 +376,12 @@ class Book:
     def _queue(self, wish: Claim, fit: list[Pool]) -> Waiting:
         for pool in fit:
             queue = self.waiting[pool.id]
+            # Who waits for the own station to become free keeps no seat from others.
+            busy = pool.terms.license_model == "exclusive" and self._has_group(pool, wish)
+            seats = 0 if busy else wish.seats
             for place, waiter in enumerate(queue):
                 if waiter.lease_id == wish.lease_id:
-                    queue[place] = msgspec.structs.replace(waiter, seen_at=self.now)
+                    queue[place] = msgspec.structs.replace(waiter, seats=seats, seen_at=self.now)
                     break
             else:
                 queue.append(
@@ -383,12 +389,16 @@ class Book:
                         id=FOREVER + next(self._arrivals),
                         lease_id=wish.lease_id,
                         pool_id=pool.id,
-                        seats=wish.seats,
+                        seats=seats,
                         seen_at=self.now,
                     )
                 )
             pool.waiters = len(queue)
         return Waiting(len(self._ahead(fit[0], wish.lease_id)))
+
+    def _has_group(self, pool: Pool, wish: Claim) -> bool:
+        key = share_key(pool.terms, user=wish.user, station=wish.station)
+        return key is not None and bool(self._sharing[pool.id, key])
 
     def _leave_queue(self, lease_id: str) -> None:
         for id, queue in self.waiting.items():
@@ -400,10 +410,13 @@ class Book:
         if self.waiting:
             self._leave_queue(wish.lease_id)
         leases = []
+        used = [self.pools[seat.pool_id] for seat in seats if self.pools[seat.pool_id].terms.usage_period_days]
+        begun = [pool for pool in used if self._note_use(pool.license_id)]
+        if begun:
+            end = min(_end_of(self.pools[seat.pool_id]) for seat in seats)
+            seats = [msgspec.structs.replace(seat, expires_at=min(seat.expires_at, end)) for seat in seats]
         for seat in seats:
             pool = self.pools[seat.pool_id]
-            if pool.terms.usage_period_days and self._note_use(pool.license_id):
-                seat = msgspec.structs.replace(seat, expires_at=min(seat.expires_at, _end_of(pool)))
             pool.in_use += seat.charged
             self._put(seat)
             facts: dict[str, object] = {"seats": seat.seats, "charged": seat.charged, "in_use": pool.in_use}

@@ -7,7 +7,7 @@ import hashlib
 from licentia.contract.products import Terms
 from licentia.domain.instants import DAY, FOREVER, SECOND, from_micros, optional_instant
 from licentia.domain.seats import Claim, Pool, Seat
-from licentia.domain.terms import Validity, check_use, check_validity
+from licentia.domain.terms import Validity, check_use, check_validity, share_key
 from licentia.errors import BorrowNotAllowed, InvalidRequest, NoFreeSeats
 
 SHOWN = 10
@@ -56,6 +56,12 @@ def start_period(pool: Pool, now: int) -> None:
     if pool.terms.usage_period_days:
         end = now + pool.terms.usage_period_days * DAY
         pool.until = end if pool.until is None else min(pool.until, end)
+
+
+def could_ever_fit(wish: Claim, pools: list[Pool]) -> bool:
+    """Whether the pools could hold the seats if nobody else used them."""
+    alone = [pool.capacity for pool in pools if share_key(pool.terms, user=wish.user, station=wish.station) is None]
+    return wish.seats <= max(sum(alone), *(pool.capacity for pool in pools))
 
 
 def assigned_until(pool: Pool, now: int) -> int | None:

@@ -279,8 +279,8 @@ def _queue_changes(book: Book) -> Iterable[Change]:
     after = {waiter.id: waiter for queue in book.waiting.values() for waiter in queue}
     came = [(w.lease_id, w.pool_id, w.seats, w.seen_at) for w in after.values() if w.id >= FOREVER]
     yield Insert("waiter", ("lease_id", "pool_id", "seats", "seen_at"), came)
-    seen = [(id, w.seen_at) for id, w in after.items() if id in before and w.seen_at != before[id].seen_at]
-    yield Update("waiter", ("id", "seen_at"), seen)
+    seen = [(id, w.seats, w.seen_at) for id, w in after.items() if id in before and w != before[id]]
+    yield Update("waiter", ("id", "seats", "seen_at"), seen)
     yield Delete("waiter", "id", [*before.keys() - after.keys()])
 
 
