@@ -29,6 +29,9 @@ interop: .venv/.test ## run every SOAP toolkit that is installed, and write the 
 fuzz: .venv/.test ## attack the SOAP services for ten minutes, or SECONDS=3600
 	.venv/bin/python -m pytest tests/fuzz -q -m "not slow" --seconds $(SECONDS)
 
+bench: .venv/.test ## measure speed beside references of the same run, and write docs/performance.md
+	.venv/bin/python tests/benchmarks/run.py --write docs/performance.md $(ARGS)
+
 lint: .venv/.test ## ruff, mypy --strict, and who may import whom
 	.venv/bin/ruff check
 	.venv/bin/mypy
@@ -53,5 +56,5 @@ clean: ## remove what these targets made
 	@.ci/venv .venv-$* $* test
 	@touch $@
 
-.PHONY: help demo test test-slow test-all interop-setup interop fuzz lint golden clean
+.PHONY: help demo test test-slow test-all interop-setup interop fuzz bench lint golden clean
 .PRECIOUS: .venv-%/.test

@@ -62,10 +62,12 @@ def postgres() -> Iterator[str | None]:
 @contextlib.contextmanager
 def database(server: str | None, stocks: Sequence[Stock]) -> Iterator[str]:
     """An empty database with these licenses: on the server, or a SQLite file."""
-    with tempfile.TemporaryDirectory(prefix="licentia-bench-") as folder:
-        with beside(server or f"sqlite:///{folder}/any.db") as url:
-            asyncio.run(prepare(url, stocks))
-            yield url
+    with (
+        tempfile.TemporaryDirectory(prefix="licentia-bench-") as folder,
+        beside(server or f"sqlite:///{folder}/any.db") as url,
+    ):
+        asyncio.run(prepare(url, stocks))
+        yield url
 
 
 class Pgbench:
@@ -76,7 +78,8 @@ class Pgbench:
         self._seconds = max(1, round(seconds))
         binaries = _conftest()._binaries()
         self._program = binaries / "pgbench" if binaries is not None and (binaries / "pgbench").exists() else None
-        self.name = f"pgbench -N -c {CLIENTS}" if self._program else f"pgbench's transaction by asyncpg, {CLIENTS} clients"
+        known_as = "pgbench -N" if self._program else "pgbench's transaction by asyncpg"
+        self.name = f"{known_as}, {CLIENTS} clients"
         if self._program:
             self._run("-i", "-q", "-s", "1")
         else:

@@ -139,7 +139,7 @@ def tables() -> Tables:
     return Tables()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_tables() -> type[Tables]:
     """Makes tables anew for each example of a property."""
     return Tables

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,14 +44,14 @@ pauses = st.sampled_from((0, 1, 4, 30, 3600, 86_400))
 steps = st.lists(st.tuples(pauses, st.one_of(claims, st.sampled_from("abcdef"))), max_size=25)
 
 
-def sold(tables, terms):
+def sold(tables: Any, terms: Any) -> Any:
     """Tables with these pools."""
     for number, each in enumerate(terms):
         tables.pool(f"p{number}", **each)
     return tables
 
 
-def do(tables, step) -> Outcome:
+def do(tables: Any, step: Any) -> Outcome:
     """Let time pass, then claim or release."""
     pause, wish = step
     tables.after(seconds=pause)
@@ -58,7 +60,7 @@ def do(tables, step) -> Outcome:
 
 @factory
 @given(pools, steps)
-def test_no_history_sells_a_seat_twice(make_tables, terms, history) -> None:
+def test_no_history_sells_a_seat_twice(make_tables: Any, terms: Any, history: Any) -> None:
     """Every step has one of the answers that there are, and leaves the books in order."""
     tables = sold(make_tables(), terms)
     for step in history:
@@ -67,7 +69,7 @@ def test_no_history_sells_a_seat_twice(make_tables, terms, history) -> None:
 
 @factory
 @given(pools, steps, st.lists(claims, min_size=1, max_size=4))
-def test_a_repeat_changes_nothing(make_tables, terms, history, wishes) -> None:
+def test_a_repeat_changes_nothing(make_tables: Any, terms: Any, history: Any, wishes: Any) -> None:
     """Whatever a claim was answered, at the same instant the same claim is answered the same, and nothing happens."""
     tables = sold(make_tables(), terms)
     for step in history:
@@ -90,7 +92,7 @@ def test_a_repeat_changes_nothing(make_tables, terms, history, wishes) -> None:
 
 @factory
 @given(pools, steps, claims)
-def test_a_release_undoes_a_claim(make_tables, terms, history, wish) -> None:
+def test_a_release_undoes_a_claim(make_tables: Any, terms: Any, history: Any, wish: Any) -> None:
     """Where nothing lingers or is assigned, the seats that were in use before are in use after."""
     plain = [
         {name: value for name, value in each.items() if name not in ("linger_seconds", "reassign_after_days")}
@@ -109,7 +111,7 @@ def test_a_release_undoes_a_claim(make_tables, terms, history, wish) -> None:
 
 @factory
 @given(pools, steps)
-def test_the_choice_does_not_depend_on_the_order_of_rows(make_tables, terms, history) -> None:
+def test_the_choice_does_not_depend_on_the_order_of_rows(make_tables: Any, terms: Any, history: Any) -> None:
     """Two databases that give pools and seats in another order give the same seats of the same licenses."""
     tables, mirrored = sold(make_tables(), terms), sold(make_tables(), terms)
     for step in history:
@@ -126,7 +128,7 @@ def test_the_choice_does_not_depend_on_the_order_of_rows(make_tables, terms, his
     st.lists(st.tuples(st.sampled_from((0, 0, 1, 2)), st.sampled_from("abcdefgh"), st.booleans()), max_size=40),
     st.fixed_dictionaries({id: st.integers(1, 2) for id in "abcdefgh"}),
 )
-def test_nobody_is_overtaken(make_tables, capacity, history, sizes) -> None:
+def test_nobody_is_overtaken(make_tables: Any, capacity: Any, history: Any, sizes: Any) -> None:
     """After every grant there is still room for all who came before and were heard of in the last three seconds."""
     tables = make_tables()
     tables.pool(seats=capacity)
@@ -162,7 +164,7 @@ def test_nobody_is_overtaken(make_tables, capacity, history, sizes) -> None:
     st.lists(st.tuples(st.integers(1, 12), st.sampled_from("abcdef"), st.sampled_from(("", "render"))), max_size=20),
     st.integers(1, 3),
 )
-def test_units_are_consumed_once_and_never_below_zero(make_tables, plain, render, requests, together) -> None:
+def test_units_are_consumed_once_and_never_below_zero(make_tables: Any, plain: Any, render: Any, requests: Any, together: Any) -> None:
     """What the meters lost is what was granted, each request id once, however many come in one transaction."""
     tables = make_tables()
     tables.pool("p1", units=plain, meters=[{"name": "render", "units": render}])
