@@ -164,7 +164,9 @@ def test_nobody_is_overtaken(make_tables: Any, capacity: Any, history: Any, size
     st.lists(st.tuples(st.integers(1, 12), st.sampled_from("abcdef"), st.sampled_from(("", "render"))), max_size=20),
     st.integers(1, 3),
 )
-def test_units_are_consumed_once_and_never_below_zero(make_tables: Any, plain: Any, render: Any, requests: Any, together: Any) -> None:
+def test_units_are_consumed_once_and_never_below_zero(
+    make_tables: Any, plain: Any, render: Any, requests: Any, together: Any
+) -> None:
     """What the meters lost is what was granted, each request id once, however many come in one transaction."""
     tables = make_tables()
     tables.pool("p1", units=plain, meters=[{"name": "render", "units": render}])
