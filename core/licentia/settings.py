@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics_from: tuple[str, ...] = ("127.0.0.1", "::1")
     body_limit_bytes: Annotated[int, Meta(ge=1024, le=16 * 2**20)] = 256 * 1024
     shutdown_seconds: Annotated[int, Meta(ge=1, le=600)] = 30
+    usage_keep_days: Annotated[int, Meta(ge=0, le=36_525)] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     directories: tuple[str, ...] = ("trusted",)

@@ -17,7 +17,7 @@ REFUSED = 2
 UNREACHABLE = 69
 """EX_UNAVAILABLE of sysexits.h."""
 
-Output = Literal["text", "json"]
+Output = Literal["text", "json", "csv"]
 
 
 class Failure(click.ClickException):
@@ -74,10 +74,11 @@ def report(refusal: LicensingError, output: Output) -> None:
         click.echo(f"{refusal.title()} ({refusal.code}).\n{refusal.detail}\n{refusal.next_step}", err=True)
 
 
-def output_option() -> click.Option:
-    """`-o json|text`."""
-    choice = click.Choice(["text", "json"])
-    return click.Option(["-o", "--output"], type=choice, default="text", help="Text to read, or JSON to process.")
+def output_option(*, csv: bool = False) -> click.Option:
+    """`-o text|json`, and `csv` for a listing."""
+    told = "Text to read, JSON to process, or CSV of all pages." if csv else "Text to read, or JSON to process."
+    choice = click.Choice(["text", "json", "csv"] if csv else ["text", "json"])
+    return click.Option(["-o", "--output"], type=choice, default="text", help=told)
 
 
 def config_option() -> click.Option:

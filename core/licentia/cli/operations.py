@@ -10,13 +10,14 @@ import click
 import msgspec
 from msgspec import inspect
 
-from licentia.cli.backend import connect
+from licentia.cli.backend import Backend, connect
 from licentia.cli.command import Command, connection_options, epilog, output_option
 from licentia.cli.fields import argument, fields_of, is_nested, option
 from licentia.cli.forms import FORMS
-from licentia.cli.text import more_pages, next_command, render
+from licentia.cli.text import more_pages, next_command, next_page, render
 from licentia.cli.tree import Verb
 from licentia.contract import BY_NAME, Operation, Request, parse
+from licentia.contract.tables import as_csv, is_listing
 
 
 def operation_command(name: str, verb: Verb) -> Command:
@@ -27,6 +28,9 @@ def operation_command(name: str, verb: Verb) -> Command:
         idempotency_key = values.pop("idempotency_key", None)
         request = build(operation, values)
         with connect(url, key, config) as licentia:
+            if output == "csv":
+                _print_csv(licentia, operation, request)
+                return
             reply = licentia.call(operation, request, idempotency_key=idempotency_key)
         if output == "json":
             if reply is not None:
@@ -51,6 +55,17 @@ def operation_command(name: str, verb: Verb) -> Command:
     )
 
 
+def _print_csv(licentia: Backend, operation: Operation, request: Any) -> None:
+    """This page and all that follow, under one line of names."""
+    cursor: str | None = ""
+    while cursor is not None:
+        reply = licentia.call(operation, request)
+        assert reply is not None
+        click.echo(as_csv(reply, names=not cursor), nl=False)
+        cursor = next_page(request, reply)
+        request = msgspec.structs.replace(request, cursor=cursor)
+
+
 def _parameters(operation: Operation) -> list[click.Parameter]:
     fields = {field.encode_name: field for field in fields_of(operation.request)}
     parameters: list[click.Parameter] = [argument(fields.pop(name)) for name in operation.path_fields]
@@ -68,7 +83,7 @@ def _parameters(operation: Operation) -> list[click.Parameter]:
     if operation.keyed:
         told = "Makes a repeat safe: under the same key it gets the first answer."
         parameters.append(click.Option(["--idempotency-key"], help=told))
-    return [*parameters, output_option(), *connection_options()]
+    return [*parameters, output_option(csv=is_listing(operation)), *connection_options()]
 
 
 def build(operation: Operation, values: dict[str, Any]) -> Request:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from licentia.contract import Reply, Request
+from licentia.contract.tables import lists_of
 
 WIDEST = 72
 """Characters of a long value, such as a token, that are shown."""
@@ -25,7 +26,7 @@ COLUMNS = {
     "licenses": (
         "license_id", "product_code", "name", "license_model", "quantity", "available", "state",
         "seats_in_use", "seats_total", "units_remaining", "units_total", "expires_at",
-        "checkouts", "denials", "seat_seconds", "peak",
+        "start", "checkouts", "denials", "seat_seconds", "peak",
     ),
     "plugins": ("kind", "name", "version", "distribution", "state", "capabilities", "reason"),
 }  # fmt: skip
@@ -38,10 +39,13 @@ def render(reply: Reply) -> str:
     """All of a reply that a person reads. Absent values are left out, times end at the second."""
     values = msgspec.to_builtins(reply)
     values.pop("next_cursor", None)
-    lists = {name: values.pop(name) for name in _lists_of(type(reply)) if name in values}
+    lists = {name: values.pop(name) for name in lists_of(type(reply)) if name in values}
     pairs = _pairs(values)
     blocks = [_aligned(pairs)] if pairs else []
+    optional = {field.encode_name for field in msgspec.structs.fields(reply) if not field.required}
     for name, rows in lists.items():
+        if not rows and name in optional:
+            continue
         titled = f"{name}\n" if rows and (pairs or len(lists) > 1) else ""
         blocks.append(titled + (table(rows, COLUMNS.get(name)) if rows else f"No {name}."))
     return "\n\n".join(blocks)
@@ -60,11 +64,15 @@ def table(rows: list[dict[str, Any]], columns: tuple[str, ...] | None = None) ->
 
 def more_pages(request: Request, reply: Reply | None) -> str:
     """How to read on, where a page is not the last."""
-    cursor = getattr(reply, "next_cursor", None)
-    if reply is None or not cursor:
-        return ""
-    (rows,) = (getattr(reply, name) for name in _lists_of(type(reply)))
-    return f"More: --cursor {cursor}" if len(rows) == getattr(request, "limit", None) else ""
+    cursor = None if reply is None else next_page(request, reply)
+    return f"More: --cursor {cursor}" if cursor else ""
+
+
+def next_page(request: Request, reply: Reply) -> str | None:
+    """The cursor of the page that follows; None after the last, or where there are no pages."""
+    cursor: str | None = getattr(reply, "next_cursor", None)
+    rows = sum(len(getattr(reply, name)) for name in lists_of(type(reply)))
+    return cursor if cursor and rows == getattr(request, "limit", None) else None
 
 
 def next_command(template: str, reply: Reply | None) -> str:
@@ -76,18 +84,6 @@ def next_command(template: str, reply: Reply | None) -> str:
         return "Next: " + template.format_map(present)
     except KeyError:
         return ""
-
-
-def _lists_of(reply: type[Reply]) -> list[str]:
-    """The fields that hold a list of structs."""
-    info = msgspec.inspect.type_info(reply)
-    assert isinstance(info, msgspec.inspect.StructType)
-    return [
-        field.encode_name
-        for field in info.fields
-        if isinstance(field.type, msgspec.inspect.ListType)
-        and isinstance(field.type.item_type, msgspec.inspect.StructType)
-    ]
 
 
 def _pairs(values: dict[str, Any]) -> list[tuple[str, str]]:

@@ -132,7 +132,11 @@ COMMANDS: Mapping[str, Entry] = {
             ),
         },
     ),
-    "usage": Verb("GetUsage", "licentia usage --from 2026-11-01 --to 2026-12-01", summary="Read the use over a time."),
+    "usage": Verb(
+        "GetUsage",
+        "licentia usage --from 2026-11-01 --to 2026-12-01 --per day -o csv",
+        summary="Read the use over a time.",
+    ),
     "events": Noun(
         "Events: the audit trail, a chain of hashes.",
         {

@@ -39,6 +39,7 @@ from licentia.services.desk import Desk
 from licentia.services.identity import BearerToken, Caller, Credentials, KeyDigest, KeyPair
 from licentia.services.keys import ApiKeyInfo, KeyRing
 from licentia.services.limits import Limiter
+from licentia.services.rollup import Rollup
 from licentia.settings import Settings
 from licentia.storage import eventlog, models
 from licentia.storage.database import Connection, Database, Transaction, is_database_error
@@ -63,6 +64,7 @@ class Application:
         self.plugins = Registry(settings, RecordedContents())
         self._signer = LeaseSigner(keys.lease_key())
         self._ring = KeyRing(database, keys.master())
+        self._rollup = Rollup(database, settings.usage_keep_days)
         self._desk = Desk(lease_store(settings.database_url), self._signer)
         self._misses = Limiter(settings.limits.ticket_misses_per_minute, "unknown tickets")
         self._failures = Limiter(settings.limits.failed_authentications_per_minute, "failed authentications")
@@ -80,13 +82,16 @@ class Application:
         database = await Database.open(settings.database_url)
         try:
             await database.migrate()
-            return cls(settings, database, keys)
+            application = cls(settings, database, keys)
         except BaseException:
             await database.close()
             raise
+        application._rollup.start()
+        return application
 
     async def close(self) -> None:
         """Finish what was accepted, then close everything."""
+        await self._rollup.close()
         await self._desk.close()
         while self._running:
             await asyncio.wait(self._running)

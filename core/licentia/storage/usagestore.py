@@ -56,7 +56,7 @@ def measured(bins: Sequence[tuple[int, int, int]], dialect: str) -> str:
     """`WITH` clauses; the last, `measured`, has what each time (slot, begins, ends) adds up to, by owner and reason."""
     values = ", ".join(f"({place}, {slot}, {begins}, {ends})" for place, (slot, begins, ends) in enumerate(bins))
     return f"""
-    WITH bins(bin, slot, begins, ends) AS (VALUES {values}),
+    WITH bins(bin, slot, begins, ends) AS ({f"VALUES {values}" if bins else "SELECT 0, 0, 0, 0 WHERE 1 = 0"}),
     lengths(length, longest) AS (VALUES {_LENGTHS}),
     used AS (
       SELECT b.bin, p.pool_id, p.lease_id, p.share_key, p.seats, p.granted_at, {_WITHIN.format(end="ended_at")}
@@ -136,7 +136,7 @@ async def sums(connection: Connection, parts: Sequence[Part], asked: Asked) -> l
     """
     bins = [(part.slot or 0, part.begins, part.ends) for part in parts if not part.level]
     windows = ", ".join(
-        f"({'NULL' if part.slot is None else part.slot}, '{part.level}', {part.begins}, {part.ends})"
+        f"({'CAST(NULL AS bigint)' if part.slot is None else part.slot}, '{part.level}', {part.begins}, {part.ends})"
         for part in parts
         if part.level
     )
@@ -152,8 +152,8 @@ async def sums(connection: Connection, parts: Sequence[Part], asked: Asked) -> l
         if value is not None:
             values.append(value)
             chosen.append(condition.format(f"${len(values)}{text}"))
-    sql = f"""{measured(bins or [(0, 0, 0)], connection.dialect)},
-    windows(slot, level, begins, ends) AS (VALUES {windows or "(0, '', 0, 0)"}),
+    sql = f"""{measured(bins, connection.dialect)},
+    windows(slot, level, begins, ends) AS ({f"VALUES {windows}" if windows else "SELECT 0, '', 0, 0 WHERE 1 = 0"}),
     parts AS (
       SELECT * FROM measured UNION ALL
       SELECT coalesce(w.slot, u.start), {_OWNER}, reason, amount, seat_seconds, seat_micros, peak
@@ -203,7 +203,8 @@ async def start(tx: Transaction, until: int) -> None:
     """Make the marks, at the first use of all or at `until`, whatever is earlier; nothing if they are there."""
     row = await tx.row(
         "SELECT min(first) AS first FROM (SELECT min(granted_at) AS first FROM past_lease"
-        " UNION ALL SELECT min(granted_at) FROM lease UNION ALL SELECT min(minute) FROM denial) AS firsts"
+        " UNION ALL SELECT min(granted_at) FROM lease WHERE state <> 'assigned'"
+        " UNION ALL SELECT min(minute) FROM denial) AS firsts"
     )
     assert row is not None
     first = until if row["first"] is None else min(until, row["first"])
