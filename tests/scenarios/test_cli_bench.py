@@ -52,7 +52,8 @@ def test_it_tells_rates_and_leaves_the_data_alone(data: Path) -> None:
             assert rate["per_second"] > 0
             assert 0 < rate["p50_ms"] <= rate["p99_ms"] <= rate["p999_ms"]
     slowest = min(told[kind]["renewal"]["per_second"] for kind in ("hot", "spread"))
-    assert told["renewing_clients"] == int(slowest / 2 * 200)
+    # Its rate was not rounded before it was multiplied.
+    assert abs(told["renewing_clients"] - slowest / 2 * 200) <= 6
     assert {path: hashlib.sha256(path.read_bytes()).digest() for path in data.rglob("*") if path.is_file()} == before
 
 

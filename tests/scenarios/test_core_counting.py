@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -158,72 +156,3 @@ async def test_seats_freed_and_claimed_at_once(desk: Any) -> None:
     assert await desk.leases() == []
     await desk.audit()
     assert [(await desk.checkout(f"n{number}")).seats_in_use for number in range(3)] == [1, 2, 3]
-
-
-@dataclass
-class Office:
-    """A second bookkeeping of one pool: the leases by id, with their group, seats and end."""
-
-    model: str
-    seats: int
-    now: int = 0
-    leases: dict[str, tuple[str, int, int]] = field(default_factory=dict)
-
-    def group(self, lease_id: str, station: str | None) -> str:
-        """Whose lease counts together with this one."""
-        if self.model == "named_user":
-            return "ada"
-        return station if self.model != "floating" and station is not None else f"alone {lease_id}"
-
-    def in_use(self) -> int:
-        """Seats of all that lives: the largest claim of each group."""
-        groups: dict[str, int] = {}
-        for group, seats, end in self.leases.values():
-            if end > self.now:
-                groups[group] = max(groups.get(group, 0), seats)
-        return sum(groups.values())
-
-    def fits(self, lease_id: str, station: str | None, seats: int) -> bool:
-        """Whether a new claim fits."""
-        group = self.group(lease_id, station)
-        mine = [held for other, held, end in self.leases.values() if other == group and end > self.now]
-        if self.model == "exclusive" and mine:
-            return False
-        return self.in_use() + max(0, seats - max(mine, default=0)) <= self.seats
-
-
-@pytest.mark.parametrize("model", ["floating", "named_user", "station_share", "exclusive"])
-@pytest.mark.parametrize("seed", range(3))
-async def test_any_history_equals_a_second_bookkeeping(small_desk: Any, model: str, seed: int) -> None:
-    """Whatever is claimed, renewed, released or left to expire, grants and refusals are those of a simple model."""
-    desk, office, chance = small_desk, Office(model, seats=4), random.Random(f"{model} {seed}")
-    await desk.sold(quantity=office.seats, license_model=model, lease_ttl_seconds=604_800)
-    for _ in range(60):
-        lease_id = f"l{chance.randrange(7)}"
-        known = office.leases.get(lease_id)
-        alive = known is not None and known[2] > office.now
-        match chance.choice(["claim", "claim", "claim", "release", "wait"]):
-            case "wait":
-                seconds = 3600 * chance.randrange(1, 4)
-                office.now += seconds
-                await pass_time(desk, seconds)
-            case "release":
-                await desk("ReleaseLease", lease_id=lease_id)
-                office.leases.pop(lease_id, None)
-            case _:
-                life = 3600 * chance.randrange(1, 6)
-                station = chance.choice([None, "ws1", "ws2"])
-                seats = known[1] if known and alive else chance.choice([1, 1, 2, 3])
-                wanted = alive or office.fits(lease_id, station, seats)
-                claim = {"lease_id": lease_id, "seats": seats, "ttl_seconds": life, "station": station}
-                if wanted:
-                    assert (await desk.checkout(**claim)).created is not alive
-                    group = known[0] if known and alive else office.group(lease_id, station)
-                    office.leases[lease_id] = (group, seats, office.now + life)
-                else:
-                    await desk.full(NoFreeSeats, **claim)
-        live = {name: seats for name, (_, seats, end) in office.leases.items() if end > office.now}
-        assert {lease.lease_id: lease.seats for lease in (await desk("ListLeases", limit=500)).leases} == live
-        (shown,) = (await desk("ListLicenses", user="ada")).licenses
-        assert shown.seats_in_use == office.in_use()
-    await desk.audit()

@@ -203,6 +203,13 @@ class Book:
             self.ended.append(seat)
         self._note(kind, actor, seat, pool, in_use=pool.in_use)
 
+    def dissolve_queues(self) -> None:
+        """Send home all who wait for these pools; those who still want a seat queue anew elsewhere."""
+        for queue in self.waiting.values():
+            queue.clear()
+        for pool in self.pools.values():
+            pool.waiters = 0
+
     # --- how it is judged -------------------------------------------------------------------------
 
     def _renew(self, wish: Claim, parts: list[Seat]) -> Granted:

@@ -41,6 +41,7 @@ class Desk:
         self._settling: asyncio.Task[None] | None = None
         self._signing: set[asyncio.Task[None]] = set()
         self._queues: dict[str, dict[str, asyncio.Event]] = defaultdict(dict)
+        self._waiting: set[asyncio.Future[None]] = set()
         self._closing = False
 
     async def ask(self, wish: Wish) -> Settled:
@@ -67,6 +68,7 @@ class Desk:
         ends = loop.time() + seconds
         queue = self._queues[claim.product_code]
         woken = queue[claim.lease_id] = asyncio.Event()
+        self._waiting.add(done := loop.create_future())
         try:
             while True:
                 woken.clear()
@@ -79,10 +81,14 @@ class Desk:
                         await woken.wait()
         finally:
             queue.pop(claim.lease_id, None)
+            self._waiting.discard(done)
+            done.set_result(None)
 
     async def close(self) -> None:
         """Let nobody wait any more, finish what was accepted, and give up the connection."""
         self.stop_waiting()
+        if self._waiting:
+            await asyncio.wait(self._waiting)
         while self._settling is not None:
             await asyncio.wait([self._settling])
         if self._signing:

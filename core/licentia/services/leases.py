@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from licentia.contract.leases import (
 )
 from licentia.domain.instants import SECOND, from_micros, to_micros
 from licentia.domain.seats import Claim, Granted, Pool, Release
+from licentia.errors import InvalidRequest
 from licentia.services.context import Context
 from licentia.storage import ledger
 
@@ -66,13 +68,13 @@ async def list_leases(request: ListLeases, context: Context) -> LeasePage:
         f" WHERE l.expires_at > $1 AND l.id > $2 AND l.state <> 'assigned'{where} ORDER BY l.id"
         f" LIMIT {request.limit + 1}",
         to_micros(now),
-        request.cursor or "",
+        _after(request.cursor),
         *chosen.values(),
     )
     page = rows[: request.limit]
     return LeasePage(
         leases=[_shown(row) for row in page],
-        next_cursor=page[-1]["id"].replace("+", "~") if len(rows) > request.limit else None,
+        next_cursor=_cursor(page[-1]["id"]) if len(rows) > request.limit else None,
     )
 
 
@@ -81,6 +83,28 @@ async def end_all(pool: Pool, kind: str, now: datetime, context: Context) -> int
     lived, happened = await context.tx.run(ledger.end_all(pool, kind, context.caller.actor, to_micros(now)))
     context.recorded.extend(happened)
     return lived
+
+
+def _cursor(id: str) -> str:
+    """The cursor after a row; a row's id may have a plus sign, a cursor not."""
+    return base64.urlsafe_b64encode(id.encode()).decode().rstrip("=")
+
+
+def _after(cursor: str | None) -> str:
+    """The id of the row that a cursor stands for.
+
+    Raises:
+        InvalidRequest: it is no cursor of this server.
+    """
+    if not cursor:
+        return ""
+    try:
+        id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except ValueError:
+        id = "\0"
+    if not id.isprintable():
+        raise InvalidRequest.at("/cursor", "not a cursor that this server gave")
+    return id
 
 
 def _owner(context: Context) -> str | None:

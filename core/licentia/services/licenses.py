@@ -92,7 +92,7 @@ async def withdraw_license(request: WithdrawLicense, context: Context) -> Withdr
     # Again: an activation may have added one before the license was locked.
     pools = await context.tx.run(ledger.lock_pools("license_id", license.id))
     now = await context.tx.now()
-    at_once = request.mode == "now" or not await _live_seats([pool.id for pool in pools], to_micros(now), context)
+    at_once = request.mode == "now" or not await _any_lives([pool.id for pool in pools], to_micros(now), context)
     after = before.withdraw(at_once=at_once)
     ended = 0
     for pool in pools:
@@ -112,6 +112,12 @@ async def withdraw_license(request: WithdrawLicense, context: Context) -> Withdr
     return WithdrawnLicense(
         license_id=license.id, state=after.state(valid.until, now), reason=request.reason, leases_ended=ended
     )
+
+
+async def _any_lives(pool_ids: list[str], now: int, context: Context) -> bool:
+    """Whether a lease of these pools lives; a seat that is kept for somebody is none."""
+    rows = await context.tx.run(ledger.live_leases(pool_ids, now))
+    return bool(rows)
 
 
 async def _live_seats(pool_ids: list[str], now: int, context: Context) -> dict[str, int]:

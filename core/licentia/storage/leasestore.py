@@ -168,6 +168,7 @@ class PostgresLeaseStore(LeaseStore):
                 "idle_in_transaction_session_timeout": "60000",
                 "jit": "off",
                 "enable_seqscan": "off",
+                "max_parallel_workers_per_gather": "0",
                 "plan_cache_mode": "force_generic_plan",
             }
             self._connection = await asyncpg.connect(

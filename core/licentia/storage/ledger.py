@@ -24,8 +24,8 @@ from licentia.domain.terms import share_key
 from licentia.storage.eventlog import Head, Mark, block, lock_head
 from licentia.storage.statements import Change, Count, Delete, Insert, Query, Row, Update, Work, Write
 
-MOST_ENDED = 5000
-"""How many expired leases one batch ends at most; who still finds no seat then asks again."""
+LEAST_ENDED, MOST_ENDED = 500, 5000
+"""Within these, a batch ends as many expired leases of a pool as it may need; who still finds no seat asks again."""
 
 _decoded = lru_cache(maxsize=4096)(msgspec.json.Decoder(Terms).decode)
 _MINUTE = 60_000_000
@@ -47,7 +47,14 @@ _CONCERNED_SQLITE = (
     " AND s.product_code = json_extract(asked.value, '$[1]') WHERE s.state <> 'closed') ORDER BY p.id"
 )
 _LEASES = "SELECT * FROM lease WHERE id = ANY($1::text[]) UNION ALL SELECT * FROM lease WHERE whole = ANY($1::text[])"
-_EXPIRED = "SELECT * FROM lease WHERE pool_id = ANY($1::text[]) AND expires_at <= $2 ORDER BY expires_at LIMIT $3"
+_EXPIRED = (
+    "SELECT e.* FROM unnest($1::text[]) AS p(id) CROSS JOIN LATERAL"
+    " (SELECT * FROM lease WHERE pool_id = p.id AND expires_at <= $2 ORDER BY expires_at LIMIT $3) AS e"
+)
+_EXPIRED_SQLITE = (
+    "SELECT e.* FROM json_each($1) AS p JOIN lease e ON e.rowid IN"
+    " (SELECT rowid FROM lease WHERE pool_id = p.value AND expires_at <= $2 ORDER BY expires_at LIMIT $3)"
+)
 _SHARING = (
     "SELECT l.* FROM unnest($1::text[], $2::text[]) AS asked(pool_id, share_key)"
     " JOIN lease l ON l.pool_id = asked.pool_id AND l.share_key = asked.share_key"
@@ -101,10 +108,18 @@ def borrowed(pool_id: str, now: int) -> Work[list[Seat]]:
     return [_seat(row) for row in rows]
 
 
+def live_leases(pool_ids: Sequence[str], now: int) -> Work[Sequence[Row]]:
+    """One lease of these pools that lives, if any does."""
+    query = "SELECT id FROM lease WHERE pool_id = ANY($1::text[]) AND expires_at > $2 AND state <> 'assigned' LIMIT 1"
+    return (yield Query(query, ([*pool_ids], now)))
+
+
 def end_all(pool: Pool, kind: str, actor: str, now: int) -> Work[tuple[int, list[Happened]]]:
     """End everything that holds seats of a locked pool, and its queue; how many leases lived, and what happened."""
     rows = yield Query("SELECT * FROM lease WHERE pool_id = $1 ORDER BY granted_at, id", (pool.id,))
-    book = Book(now, [pool], map(_seat, rows))
+    queued = yield Query("SELECT * FROM waiter WHERE pool_id = $1", (pool.id,))
+    book = Book(now, [pool], map(_seat, rows), (_waiter(row) for row in queued))
+    book.dissolve_queues()
     lived = sum(seat.expires_at > now and seat.state != "assigned" for seat in book.seats.values())
     for seat in [*book.seats.values()]:
         book.end(book.seats[seat.id], kind, actor)
@@ -142,14 +157,17 @@ def _opened(wishes: Sequence[Wish]) -> Work[tuple[Book, Head]]:
     now = head.now
     more_expired: set[str] = set()
     if short := _maybe_full(pools.values(), claims):
-        rows = yield Query(_EXPIRED, (short, now, MOST_ENDED + 1))
+        most = min(MOST_ENDED, LEAST_ENDED + sum(wish.seats for wish in claims))
+        values = (short, now, most)
+        rows = yield Query(_EXPIRED, values, (_EXPIRED_SQLITE, values))
         seats |= {row["id"]: _seat(row) for row in rows}
-        more_expired = {*short} if len(rows) > MOST_ENDED else set()
+        ended = Counter(row["pool_id"] for row in rows)
+        more_expired = {pool_id for pool_id in short if ended[pool_id] == most}
     yield from _load_sharing(pools, claims, seats)
     waiters: list[Waiter] = []
     if queued := [pool.id for pool in pools.values() if pool.waiters]:
         rows = yield Query("SELECT * FROM waiter WHERE pool_id = ANY($1::text[]) ORDER BY id", (queued,))
-        waiters = [msgspec.convert(dict(row), Waiter) for row in rows]
+        waiters = [_waiter(row) for row in rows]
     meters: list[Meter] = []
     consumed = {}
     if consumptions:
@@ -325,6 +343,10 @@ def _pool(row: Row) -> Pool:
     if row["first_used_at"] is not None:
         seating.start_period(pool, row["first_used_at"])
     return pool
+
+
+def _waiter(row: Row) -> Waiter:
+    return msgspec.convert(dict(row), Waiter)
 
 
 def _seat(row: Row) -> Seat:
