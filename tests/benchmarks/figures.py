@@ -14,7 +14,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """A value and, of the same run, its reference; `ratio` is value to reference.
 
     Where rounds were made, each with a reference of its own, all three are the medians: so `ratio` need
-    not be the quotient of the other two. `goal` is of the ratio, or of the value if there is no reference.
+    not be the quotient of the other two. `goal` is of the ratio, or of the value if `goal_of_value`.
     """
 
     what: str
@@ -24,6 +24,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     reference_value: float | None = None
     ratio: float | None = None
     goal: float | None = None
+    goal_of_value: bool = False
     less_is_better: bool = False
     p50_ms: float | None = None
     p99_ms: float | None = None
@@ -34,7 +35,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the goal is met; None where there is none."""
         if self.goal is None:
             return None
-        reached = self.value if self.ratio is None else self.ratio
+        reached = self.value if self.goal_of_value or self.ratio is None else self.ratio
         return reached <= self.goal if self.less_is_better else reached >= self.goal
 
     @property
@@ -42,8 +43,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         """The goal in words."""
         if self.goal is None:
             return ""
-        unit = "x" if self.ratio is not None else self.unit
-        return f"{self.goal:g} {unit} or {'less' if self.less_is_better else 'more'}"
+        unit = self.unit if self.goal_of_value or self.ratio is None else "x"
+        return f"{self.goal:g} {unit.strip()} or {'less' if self.less_is_better else 'more'}"
 
 
 class Rounds:

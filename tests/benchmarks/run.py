@@ -1,4 +1,4 @@
-"""All benchmarks: `python tests/benchmarks/run.py [--quick] [--write FILE]`, or `make bench`.
+"""All benchmarks: `python tests/benchmarks/run.py [--quick] [--only PART] [--write FILE]`, or `make bench`.
 
 Each figure stands beside a reference of the same run, since machines are shared and noisy.
 """
@@ -10,40 +10,107 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import flatness
+import plans
+from chart import line_chart
 from figures import Figure, number
-from gateways import measure
 from ledgers import by_concurrency, on_postgres, on_sqlite, signed
+from over_http import end_to_end
 from servers import postgres
+from singles import demo, in_gateways, signing
+
+from licentia.cli.measuring.timing import flush_seconds
 
 HEADER = "| what | value | p50 / p99 / p99.9 ms | reference | its value | ratio | goal |\n|---|---|---|---|---|---|---|"
 
 
-def figures(rounds: int, seconds: float) -> Iterator[Figure]:
-    """One after the other, as they are measured."""
-    with postgres() as server:
-        if server:
-            yield from on_postgres(server, rounds, seconds)
-        yield from on_sqlite(rounds, seconds)
-        yield from signed(server, rounds)
-    yield in_process(measure(seconds))
+class Run:
+    """One run on one PostgreSQL, or on SQLite alone; lines are printed as they come, and kept."""
 
+    def __init__(self, server: str | None, *, quick: bool) -> None:
+        self.server = server
+        self.quick = quick
+        self.rounds, self.seconds = (1, 1.0) if quick else (3, 3.0)
+        self.lines: list[str] = []
+        self.charts: dict[str, str] = {}
+        self.parts: dict[str, Callable[[], None]] = {
+            "ledger": lambda: self.figures("The ledger alone", self.ledger()),
+            "http": lambda: self.figures("Over HTTP", end_to_end(server, self.rounds, self.seconds)),
+            "single": lambda: self.figures("One thing at a time", self.singles()),
+            "concurrency": self.concurrency,
+            "flatness": self.flatness,
+        }
 
-def in_process(measured: dict[str, float]) -> Figure:
-    """The CPU of a SOAP checkout beside that of a REST checkout, without HTTP server and ledger."""
-    return Figure(
-        what="CPU of a SOAP checkout in the gateway",
-        value=measured["soap_us"],
-        unit=" us",
-        reference="the REST checkout",
-        reference_value=measured["rest_us"],
-        ratio=measured["soap_to_rest"],
-        goal=2.0,
-        less_is_better=True,
-    )
+    def tell(self, *lines: str) -> None:
+        """Print lines, and keep them for the page."""
+        self.lines += lines
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+
+    def figures(self, title: str, measured: Iterator[Figure]) -> None:
+        """A table."""
+        self.tell("", f"### {title}", "", HEADER)
+        for figure in measured:
+            self.tell(line(figure))
+
+    def ledger(self) -> Iterator[Figure]:
+        """The seat ledger, without HTTP."""
+        if self.server:
+            yield from on_postgres(self.server, self.rounds, self.seconds)
+        yield from on_sqlite(self.rounds, self.seconds)
+        yield from signed(self.server, self.rounds)
+
+    def singles(self) -> Iterator[Figure]:
+        """What one thing costs."""
+        yield from signing(self.rounds * 10)
+        yield from in_gateways(self.seconds)
+        yield from demo(self.rounds)
+
+    def concurrency(self) -> None:
+        """Rates by how many calls are in flight."""
+        curves = by_concurrency(self.server, self.seconds)
+        self.tell("", "### Checkouts per second, by calls in flight", "")
+        self.curves("calls in flight", curves, number)
+        title = "Durable checkouts on one license, one process"
+        self.chart("concurrency", line_chart(title, "calls in flight", "per second", curves))
+
+    def flatness(self) -> None:
+        """What a checkout costs among many others, and by which plans."""
+        explained: dict[str, plans.Plans] = {}
+        curves: flatness.Curves = {}
+        self.tell("", "### Whether the cost stays flat", "", HEADER)
+        for growth in flatness.growths(quick=self.quick):
+            for server in [self.server, None] if self.server else [None]:
+                name = "PostgreSQL" if server else "SQLite"
+
+                def then(url: str, name: str = name, growth: flatness.Growth = growth) -> None:
+                    if growth.grow is flatness.more_leases:
+                        explained[name] = plans.explain(url)
+
+                figure, points = flatness.measure(server, growth, 10 * self.rounds, then)
+                curves |= points
+                self.tell(line(figure))
+        title = "Cost of a checkout and release beside that in a small database"
+        self.chart("flatness", line_chart(title, "how many there are", "ratio; 1 is flat", curves))
+        for name, found in explained.items():
+            self.tell(*folded(f"Plans of {name}, with all these leases", found))
+            self.tell("", f"Reads of a whole growing table on {name}: {'; '.join(plans.scans(found)) or 'none'}.")
+
+    def curves(self, across: str, lines: flatness.Curves, shown: Callable[[float], str]) -> None:
+        """A table of lines."""
+        self.tell(f"| {across} | {' | '.join(lines)} |", "|---|" + "---|" * len(lines))
+        for points in zip(*lines.values(), strict=True):
+            self.tell(f"| {points[0][0]:,.0f} | {' | '.join(shown(y) for _, y in points)} |")
+
+    def chart(self, name: str, svg: str) -> None:
+        """A picture, which the page shows."""
+        self.charts[name] = svg
+        self.lines += ["", f"![{name}](performance/{name}.svg)"]
 
 
 def line(figure: Figure) -> str:
@@ -61,42 +128,64 @@ def line(figure: Figure) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def folded(title: str, found: plans.Plans) -> list[str]:
+    """Statements and their plans, in a block that is closed at first."""
+    lines = ["", f"<details><summary>{title}</summary>", ""]
+    for deed, each in found.items():
+        lines += [f"{deed[0].upper()}{deed[1:]}:", "", "```"]
+        for sql, plan in each:
+            lines += [" ".join(sql.split()), *(f"    {step}" for step in plan.splitlines()), ""]
+        lines += ["```", ""]
+    return [*lines, "</details>"]
+
+
 def machine() -> str:
     """Where and when this was measured."""
     commit = subprocess.run(["git", "log", "-1", "--format=%h"], capture_output=True, text=True, check=False).stdout
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    told = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
+    model = next((row.split(": ")[1] for row in told.splitlines() if row.startswith("model name")), platform.machine())
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    with tempfile.TemporaryDirectory() as folder:
+        flush = flush_seconds(Path(folder)) * 1e3
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip() or 'unknown'}, {platform.machine()},"
-        f" {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()},"
-        f" load {load} (others worked on the machine too)"
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip() or 'unknown'}; {model}, {os.cpu_count()} cores"
+        f", {memory:.0f} GiB; the disk keeps a page in {flush:.2f} ms (fdatasync); {platform.system()}"
+        f" {platform.release()}, Python {platform.python_version()}; load before the run {load}."
     )
 
 
 def main(arguments: Sequence[str]) -> None:
     """Measure, print, and write the page if one is named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round instead of three")
-    parser.add_argument("--write", type=Path, help="the page whose generated part is replaced")
+    parser.add_argument("--quick", action="store_true", help="one short round, and it grows less")
+    parser.add_argument("--only", metavar="PART", help="ledger, http, single, concurrency or flatness")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="the page whose generated part is replaced")
     given = parser.parse_args(arguments)
-    rounds, seconds = (1, 1.0) if given.quick else (3, 3.0)
-    lines = [machine(), "", *HEADER.splitlines()]
-    sys.stdout.write("\n".join(lines) + "\n")
-    for figure in figures(rounds, seconds):
-        lines.append(line(figure))
-        sys.stdout.write(lines[-1] + "\n")
-        sys.stdout.flush()
+    if given.only and given.write:
+        parser.error("A page is written as a whole: without --only.")
     with postgres() as server:
-        curves = by_concurrency(server, seconds)
-    lines += ["", "| checkouts per second, one license, by calls in flight | " + " | ".join(curves) + " |"]
-    lines.append("|---|" + "---|" * len(curves))
-    for points in zip(*curves.values(), strict=True):
-        lines.append(f"| {points[0][0]:.0f} | " + " | ".join(number(rate) for _, rate in points) + " |")
-        sys.stdout.write(lines[-1] + "\n")
+        run = Run(server, quick=given.quick)
+        if given.only and given.only not in run.parts:
+            parser.error(f"--only takes one of {', '.join(run.parts)}.")
+        run.tell(machine())
+        for name, part in run.parts.items():
+            if given.only in (None, name):
+                part()
     if given.write:
-        before, _, rest = given.write.read_text("utf-8").partition("<!-- measured -->")
-        _, _, after = rest.partition("<!-- /measured -->")
-        body = "\n".join(lines)
-        given.write.write_text(f"{before}<!-- measured -->\n{body}\n<!-- /measured -->{after}", "utf-8")
+        write(given.write, run)
+
+
+def write(page: Path, run: Run) -> None:
+    """Replace the generated part of the page, and the pictures beside it."""
+    before, _, rest = page.read_text("utf-8").partition("<!-- measured -->")
+    _, _, after = rest.partition("<!-- /measured -->")
+    body = "\n".join(run.lines)
+    page.write_text(f"{before}<!-- measured -->\n{body}\n<!-- /measured -->{after}", "utf-8")
+    folder = page.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    for name, svg in run.charts.items():
+        (folder / f"{name}.svg").write_text(svg, "utf-8")
 
 
 if __name__ == "__main__":
