@@ -16,7 +16,7 @@ import msgspec
 from figures import Figure
 from servers import database
 
-from licentia.cli.measuring.ledger import loop_factory
+from licentia.cli.loops import loop_factory
 from licentia.cli.measuring.stock import SPREAD, Stock, lay_in, release
 from licentia.storage.database import Database
 from licentia.storage.leasestore import LeaseStore, lease_store

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from flatness import PLENTY
 
-from licentia.cli.measuring.ledger import loop_factory
+from licentia.cli.loops import loop_factory
 from licentia.cli.measuring.stock import Stock, lay_in, release
 from licentia.contract.products import Terms
 from licentia.domain.seats import Wish

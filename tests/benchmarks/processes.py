@@ -11,7 +11,8 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from licentia.cli.measuring.ledger import WARM_UP, Deed, loop_factory, round_of
+from licentia.cli.loops import loop_factory
+from licentia.cli.measuring.ledger import WARM_UP, Deed, round_of
 from licentia.cli.measuring.stock import Stock
 from licentia.cli.measuring.timing import Timed, joined
 from licentia.crypto.keyfolder import KeyFolder

@@ -84,8 +84,10 @@ class Shop:
         return str(activation.activation_id)
 
     @asynccontextmanager
-    async def workers(self, work: str, processes: int, **job: Any) -> AsyncIterator[Workers]:
-        """So many processes that do this work on the shop's database."""
+    async def workers(
+        self, work: str, processes: int, *, environment: dict[str, str] | None = None, **job: Any
+    ) -> AsyncIterator[Workers]:
+        """So many processes that do this work on the shop's database, with some variables of their own."""
         folder = self.folder / f"work-{len(self.journals)}"
         folder.mkdir()
         journals = [folder / f"{number}.journal" for number in range(processes)]
@@ -96,6 +98,7 @@ class Shop:
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(HERE / "workers.py"), str(path),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )  # fmt: skip
         try:
             assert process.stdout is not None

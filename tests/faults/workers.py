@@ -39,6 +39,7 @@ class Worker:
         self.application = application
         self.job = job
         self.number = number
+        self.name = f"{Path(job['folder']).name}-w{number}"
         self.ends = time.monotonic() + job.get("seconds", 60)
         path = Path(job["folder"]) / f"{number}.journal"
         self._journal = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -76,7 +77,7 @@ async def lease(worker: Worker) -> None:
         while time.monotonic() < worker.ends:
             if not lease:
                 turn += 1
-                lease = f"w{worker.number}-c{number}-{turn}"
+                lease = f"{worker.name}-c{number}-{turn}"
             if not await claim(worker, lease):
                 await asyncio.sleep(random.uniform(0, 0.1))
                 continue

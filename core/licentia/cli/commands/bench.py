@@ -45,8 +45,8 @@ def bench(seconds: int, clients: int, database: str | None, output: str, config:
     stands what the same database does with a commit for each checkout.
     """
     url = database or local_settings(config).database_url
+    from licentia.cli.loops import loop_factory
     from licentia.cli.measuring import report
-    from licentia.cli.measuring.ledger import loop_factory
     from licentia.cli.measuring.throwaway import beside
     from licentia.storage.database import without_password
 

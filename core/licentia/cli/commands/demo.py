@@ -6,7 +6,6 @@ import asyncio
 import http.client
 import os
 import socket
-import sys
 import tempfile
 import time
 from importlib import import_module
@@ -16,6 +15,7 @@ import click
 
 from licentia.cli import demo_info
 from licentia.cli.command import Failure, epilog
+from licentia.cli.loops import loop_factory
 from licentia.cli.root import LazyGroup
 from licentia.cli.signals import until_stopped
 from licentia.cli.tree import Own
@@ -42,7 +42,7 @@ def start(ctx: click.Context, port: int | None, info_file: Path | None) -> None:
     with (
         _listener(port) as listener,
         tempfile.TemporaryDirectory(prefix="licentia-demo-", ignore_cleanup_errors=True) as folder,
-        asyncio.Runner(loop_factory=_loop()) as runner,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
         runner.run(_serve(listener, Path(folder), info_file))
 
@@ -128,14 +128,6 @@ def _tell(info: demo_info.DemoInfo, info_file: Path | None) -> None:
             demo_info.write(info_file, info)
         except OSError as error:
             raise Failure(f"{info_file} cannot be written: {error.strerror}.") from None
-
-
-def _loop() -> type[asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.Loop
 
 
 def _seconds_since_start() -> float:

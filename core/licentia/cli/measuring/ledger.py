@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -25,15 +23,6 @@ Ask = Callable[[Wish], Awaitable[object]]
 
 WARM_UP = 512
 """Calls before those that count: connections are made and statements prepared by then."""
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The event loop that the server runs on; None for Python's own."""
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
 
 
 async def prepare(url: str, stocks: Sequence[Stock]) -> None:
