@@ -12,12 +12,14 @@ from licentia.errors import NoFreeSeats
 SEATS = 20
 
 
+@pytest.mark.parametrize("wait_seconds", [0, 1])
 @pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.slow)])
-async def test_no_seat_is_oversold_or_lost(shop: Any, seconds: float) -> None:
-    """Four processes fight for 20 seats, one is killed: never a seat too many, and all come back."""
+async def test_no_seat_is_oversold_or_lost(shop: Any, seconds: float, wait_seconds: int) -> None:
+    """Four processes fight for 20 seats or queue for them, one is killed: never a seat too many, and all come back."""
     await shop.license("hot", "team", SEATS)
     claim = {"product_code": "hot", "user": "team"}
-    async with shop.workers("lease", 4, clients=32, seconds=seconds, claim=claim | {"ttl_seconds": 1}) as workers:
+    times = {"ttl_seconds": 1, "wait_seconds": wait_seconds}
+    async with shop.workers("lease", 4, clients=32, seconds=seconds, claim=claim | times) as workers:
         await workers.at_work()
         await asyncio.sleep(seconds / 2)
         workers.kill(1)
@@ -25,7 +27,7 @@ async def test_no_seat_is_oversold_or_lost(shop: Any, seconds: float) -> None:
     assert await shop.faults() == []
     assert [worker["refusals"] for worker in told] == [0, 0, 0]
     assert len(shop.acknowledged("granted")) > SEATS
-    await asyncio.sleep(1)
+    await asyncio.sleep(3 if wait_seconds else 1)  # who waited at the killed server has been silent for long enough
     for seat in range(SEATS):
         await shop.call("CheckoutLicense", lease_id=f"after-{seat}", **claim)
     with pytest.raises(NoFreeSeats):
