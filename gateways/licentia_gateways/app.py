@@ -70,7 +70,10 @@ def _settings() -> configuration.Settings:
 
 @contextmanager
 def _noticing_the_end(state: State) -> Iterator[None]:
-    """On SIGTERM `/readyz` turns 503 at once; then the server's own handler lets the accepted requests finish."""
+    """On SIGTERM `/readyz` turns 503 at once, and nobody waits for a seat any more.
+
+    Then the server's own handler lets the accepted requests finish.
+    """
     servers_own = signal.getsignal(signal.SIGTERM)
     if threading.current_thread() is not threading.main_thread() or not callable(servers_own):
         yield
@@ -78,6 +81,7 @@ def _noticing_the_end(state: State) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         state.stopping = True
+        state.application.stop_waiting()
         servers_own(number, frame)
 
     signal.signal(signal.SIGTERM, stop)

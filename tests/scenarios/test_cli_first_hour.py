@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,25 @@ def test_from_an_empty_folder_to_a_seat(config: Path) -> None:
         assert reply("events verify", **there)["faults"] == []
         assert reply("doctor", **there)["ok"]
     assert reply("doctor --config", str(config))["ok"]
+
+
+def test_a_server_that_is_stopped_sends_the_queue_home(config: Path) -> None:
+    """SIGTERM: who waits for a seat is answered at once that there is none, not cut off when the patience is over."""
+    here = {"LICENTIA_CONFIG": str(config)}
+    order = reply("order create --source shop --order-number 7 --customer c1 --line acme-cad:1", **here)
+    reply("ticket activate --user anna", order["ticket"], **here)
+    reply("lease checkout l1 --product-code 201001 --user anna --seats 2", **here)
+    headers = {"Authorization": f"Bearer {key_for(config, 'licensing')}"}
+    claim = {"product_code": "201001", "user": "anna", "wait_seconds": 20}
+    with ThreadPoolExecutor() as pool:
+        with serving(config) as url:
+            asked = pool.submit(httpx.put, f"{url}/v1/leases/l2", json=claim, headers=headers, timeout=40)
+            time.sleep(1)
+            assert not asked.done()
+            stopped = time.monotonic()
+        answer = asked.result(timeout=1)
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_free_seats")
+    assert time.monotonic() - stopped < 10
 
 
 READS = (

@@ -53,7 +53,8 @@ class Book:
     """Pools with their seats at one instant.
 
     `seats` must hold every part of each lease that is asked for, the seats that share a key with one
-    of these, and those of `expired_of` pools that have ended; `waiters` all who wait for the pools.
+    of these, and of pools that may be full those that have ended; `waiters` all who wait for the pools;
+    `known_codes` the product codes that were ever sold. Of the pools `more_expired` more seats have ended.
     """
 
     def __init__(

@@ -89,6 +89,10 @@ class Application:
         application._rollup.start()
         return application
 
+    def stop_waiting(self) -> None:
+        """Tell all who wait for a seat that there is none: the server is about to end."""
+        self._desk.stop_waiting()
+
     async def close(self) -> None:
         """Finish what was accepted, then close everything."""
         await self._rollup.close()
@@ -304,7 +308,7 @@ class Application:
             if not await self._is_committed(run):
                 run = _Run()
                 await self._in_transaction(operation, request, caller, subject, repeat, run)
-            return run.answer()
+            return run.reply
 
         return await persist(once)
 
@@ -331,13 +335,8 @@ class Application:
                     run.reply = msgspec.json.decode(answer, type=operation.reply) if operation.reply else None
                     return
                 context = self._context(caller, tx, subject)
-                try:
-                    run.reply = await operation.run(request, context)
-                except LicensingError as error:
-                    if not context.keep:
-                        raise
-                    run.refusal = error
-                if repeat is not None and run.refusal is None:
+                run.reply = await operation.run(request, context)
+                if repeat is not None:
                     await repeat.keep(run.reply, tx)
                 run.mark = await eventlog.append(tx, [*context.recorded, *context.audited])
         except LicensingError:
@@ -374,14 +373,7 @@ class _Run:
     """One run of a mutation: what it answers when it is committed, and the mark that tells whether it is."""
 
     reply: Reply | None = None
-    refusal: LicensingError | None = None
     mark: Mark | None = None
-
-    def answer(self) -> Reply | None:
-        """The reply, or the refusal raised."""
-        if self.refusal is not None:
-            raise self.refusal
-        return self.reply
 
 
 class _Repeat(msgspec.Struct, frozen=True):

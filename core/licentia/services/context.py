@@ -21,8 +21,7 @@ from licentia.storage.database import Connection, Transaction
 class Context:
     """One call: who asks, the database to read or the transaction to write in, and the server's parts.
 
-    A use case that raises is rolled back, unless it set `keep`: then what it wrote before (an expired
-    lease that was cleared away, a denial that was counted) is committed and the error still raised.
+    A use case that raises is rolled back.
     """
 
     caller: Caller
@@ -33,7 +32,6 @@ class Context:
     desk: Desk
     misses: Limiter
     subject: Subject | None = None
-    keep: bool = False
     recorded: list[Happened] = field(default_factory=list)
     audited: list[Happened] = field(default_factory=list)
 
