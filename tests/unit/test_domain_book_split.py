@@ -6,7 +6,7 @@ from typing import Any
 
 from licentia.domain.instants import DAY, SECOND
 from licentia.domain.seats import Full
-from licentia.errors import BorrowNotAllowed, LicenseWithdrawn, NotLicensed
+from licentia.errors import BorrowNotAllowed, Conflict, LicenseWithdrawn, NotLicensed
 
 LATE = "2099-01-01T00:00:00Z"
 
@@ -88,6 +88,16 @@ def test_parts_that_linger_differently_are_one_release(tables: Any) -> None:
     tables.release("a")
     again = tables.claim("a", seats=2)
     assert sum(part.seats for part in again.parts) == 2
+
+
+def test_a_lease_that_lingers_in_part_is_not_anybodys(tables: Any) -> None:
+    """An end user who names the lease of another is told so, and its seats linger on."""
+    tables.pool("p1", linger_seconds=60)
+    tables.pool("p2")
+    tables.claim("a", seats=2)
+    tables.release("a")
+    assert isinstance(tables.claim("a", user="eve", owner="eve", bindings=("ada",)), Conflict)
+    assert tables.pools["p1"].in_use == 1
 
 
 def test_a_borrowed_lease_lasts_as_many_days_as_the_license_allows(tables: Any) -> None:

@@ -117,7 +117,8 @@ class Book:
                 return self._take(wish)
             if any(part.pool_id not in self.pools for part in parts):
                 return Again()
-            released = len(parts) < parts[0].parts and all(part.state == "lingering" for part in parts)
+            own = wish.owner in (None, parts[0].user_id)
+            released = own and len(parts) < parts[0].parts and all(part.state == "lingering" for part in parts)
             if parts[0].expires_at > self.now and not released:
                 return self._renew(wish, parts)
             for part in parts:
