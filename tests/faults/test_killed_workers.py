@@ -19,7 +19,7 @@ async def test_no_seat_is_oversold_or_lost(shop: Any, seconds: float, wait_secon
     await shop.license("hot", "team", SEATS)
     claim = {"product_code": "hot", "user": "team"}
     times = {"ttl_seconds": 1, "wait_seconds": wait_seconds}
-    async with shop.workers("lease", 4, clients=32, seconds=seconds, claim=claim | times) as workers:
+    async with shop.workers("lease", 4, clients=32, seconds=seconds, doomed=1, claim=claim | times) as workers:
         await workers.at_work()
         await asyncio.sleep(seconds / 2)
         workers.kill(1)

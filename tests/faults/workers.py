@@ -1,6 +1,7 @@
 """Worker processes under test: `python workers.py JOB`, where JOB is a JSON file.
 
-The job names the database, how many processes to fork, what they do and for how long. Each process
+The job names the database, how many processes to fork, what they do and for how long; the `doomed`
+one goes on until it is killed, however slow the machine is. Each process
 opens an application of its own and writes, with fsync, what it was told to the journal
 `FOLDER/NUMBER.journal`, before it acts on it. The first line of output holds the process ids.
 """
@@ -40,7 +41,8 @@ class Worker:
         self.job = job
         self.number = number
         self.name = f"{Path(job['folder']).name}-w{number}"
-        self.ends = time.monotonic() + job.get("seconds", 60)
+        seconds = 600 if number == job.get("doomed") else job.get("seconds", 60)
+        self.ends = time.monotonic() + seconds
         path = Path(job["folder"]) / f"{number}.journal"
         self._journal = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.refusals = 0
