@@ -262,6 +262,14 @@ class BindingEvidenceInvalid(LicensingError):
     help = "Collect fresh evidence on the machine itself and try again."
 
 
+class DocumentInvalid(LicensingError):
+    """The file is damaged, forged or of another kind."""
+
+    code = "document_invalid"
+    status = 400
+    help = "Take the file as it was handed out, and send it whole; if it still fails, ask its sender for a new one."
+
+
 class UpdateOutOfOrder(LicensingError):
     """The update does not follow the last one."""
 
