@@ -33,10 +33,10 @@ class Workers:
         """End one of them at once, in the middle of whatever it does."""
         os.kill(self.pids[index], signal.SIGKILL)
 
-    async def at_work(self, lines: int = 1) -> None:
-        """Wait until each of them has written so many lines into its journal."""
+    async def at_work(self, lines: int = 1, *, only: int | None = None) -> None:
+        """Wait until each of them, or only this one, has written so many lines into its journal."""
         async with asyncio.timeout(30):
-            for journal in self.journals:
+            for journal in self.journals if only is None else [self.journals[only]]:
                 while not journal.exists() or journal.read_bytes().count(b"\n") < lines:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 
