@@ -37,8 +37,9 @@ lint: .venv/.test ## ruff, mypy --strict, and who may import whom
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 
-golden: .venv/.demo ## write the published OpenAPI document and WSDLs anew; look at the diff
+golden: .venv/.demo ## write the published documents, vectors and the reference of the contracts anew; look at the diff
 	.venv/bin/licentia contract export tests/golden
+	.venv/bin/python -m licentia.cli.contracts_reference docs/plugins/contracts.md
 
 clean: ## remove what these targets made
 	rm -rf .venv .venv-* build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

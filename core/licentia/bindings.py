@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from licentia.errors import LicensingError, Unavailable
+from licentia.errors import BindingEvidenceInvalid, DocumentInvalid, LicensingError, Unavailable
 
 API = 1
 """The version of this contract. A plugin names the one it was written for in its `api`."""
@@ -141,8 +141,6 @@ class ServerHalf(Half, ABC):
             raise self._broken(name, f"failed with {type(error).__name__}") from error
 
     def _check_size(self, method: str, evidence: bytes) -> None:
-        from licentia.errors import BindingEvidenceInvalid
-
         if not 0 < len(evidence) <= EVIDENCE_LIMIT:
             raise BindingEvidenceInvalid(f"The evidence for {self.name!r} has {len(evidence)} bytes.")
 
@@ -174,10 +172,13 @@ class ClientHalf(Half, ABC):
         """The secret that the server half has sealed to this machine.
 
         Raises:
+            DocumentInvalid: this is no record.
             BindingMismatch: this is another machine, or it has changed too much; `problems` has a pointer
                 `/features/NAME` for each feature that changed.
             Unavailable: the plugin failed.
         """
+        if not 0 < len(record) <= EVIDENCE_LIMIT:
+            raise DocumentInvalid(f"The record for {self.name!r} has {len(record)} bytes.")
         unsealed = self._guarded("unseal", self._unseal, record)
         if not isinstance(unsealed, Unsealed) or len(unsealed.secret) != SECRET_BYTES:
             raise self._broken("unseal", f"answered {type(unsealed).__name__} instead of an Unsealed with 32 bytes")

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Meta
 
 PREFIX = "LICENTIA_"
-NOT_SETTINGS = frozenset({"CONFIG", "KEY", "URL"})
-"""Variables with our prefix that the command line reads; they are not settings of the server."""
+NOT_SETTINGS = frozenset({"CONFIG", "KEY", "KEY_PASSPHRASE", "KEY_PASSPHRASE_FILE", "KEY_STORE", "URL"})
+"""Variables with our prefix that the command line and the key stores read; they are no settings of a file."""
 
 
 class SettingsError(Exception):
@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     data: Path = Path()
+    vendor: Annotated[str, Meta(min_length=1, max_length=200)] = "Licentia"
     database: str = "sqlite:///licentia.db"
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8400
@@ -55,10 +56,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     directories: tuple[str, ...] = ("trusted",)
-    containers: tuple[str, ...] = ("cloud-lite",)
+    containers: tuple[str, ...] = ("cloud-lite", "act-file")
+    bindings: tuple[str, ...] = ("physical",)
     limits: Limits = Limits()
     directory: dict[str, dict[str, Any]] = {}
     container: dict[str, dict[str, Any]] = {}
+    binding: dict[str, dict[str, Any]] = {}
 
     @property
     def database_url(self) -> str:

@@ -80,6 +80,8 @@ def valid(declared: inspect.Type) -> Any:
             return values[0]
         case inspect.IntType(ge=low):
             return low
+        case inspect.BoolType():
+            return True
         case inspect.DateTimeType():
             return "2026-11-24T02:00:00Z"
         case inspect.StrType():
@@ -115,6 +117,10 @@ def wrong(declared: inspect.Type, path: Path_) -> Iterator[Case]:
             for text in ("many", "", "1.5", "1e400", "0x1", "1_000", "٣"):
                 yield Case("text for a number", path, text)
             yield Case("structure for a number", path, {STRANGER: "x"})
+        case inspect.BoolType():
+            for text in ("yes", "", "TRUE", "2"):
+                yield Case("text for yes or no", path, text)
+            yield Case("structure for yes or no", path, {STRANGER: "x"})
         case inspect.DateTimeType():
             for text in ("yesterday", "", "2026-11-24T02:00:00", "2026-11-24", "2026-02-30T00:00:00Z", "02:00:00Z"):
                 yield Case("text for a time", path, text)
@@ -163,7 +169,7 @@ def xml(name: str, value: Any) -> str:
     if isinstance(value, dict):
         content = "".join(xml(inner, entry) for inner, entry in value.items())
     else:
-        content = escape(str(value))
+        content = escape(str(value).lower() if isinstance(value, bool) else str(value))
     return f"<{camel(name)}>{content}</{camel(name)}>"
 
 

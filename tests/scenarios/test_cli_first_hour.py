@@ -21,6 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from licentia.cli import root
+from licentia.cli.commands.contract import VECTORS
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("LICENTIA_")}
 
@@ -303,7 +304,7 @@ def test_the_contract_is_exported(tmp_path: Path) -> None:
         "sales.wsdl",
         "depot.wsdl",
         "licensing.wsdl",
-        "lease-token.json",
+        *VECTORS,
     }
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
     assert json.loads(files["openapi.json"])["openapi"].startswith("3.1")

@@ -186,7 +186,7 @@ async def test_an_offline_container_gets_bytes_to_carry(both: Any) -> None:
         "delivered", "MTogY2FkPTE=", "vault.txt",
     )  # fmt: skip
     second = await both("ActivateTicket", code=order.ticket, container=vault, quantity=1)
-    assert second.delivery.content == "MjogY2FkPTI="
+    assert second.delivery.content == "MjogY2FkPTEgY2FkPTE="
     await both.full(NotLicensed)
     assert (await both("ListLicenses", user="ada")).licenses == []
 

@@ -36,6 +36,14 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "ListLicenses": {"user": "ada"},
     "ConsumeUnits": {"user": "ada", "product_code": "c", "units": 1, "request_id": "r"},
     "ListPublicKeys": {},
+    "GetKeyManifest": {},
+    "ChangeLicense": {"license_id": "l", "reason": "renewed"},
+    "ConfirmActivation": {"activation_id": "a", "receipt": ""},
+    "RestoreActivation": {"activation_id": "a", "container": CONTAINER},
+    "ApproveRestore": {"activation_id": "a", "reason": "stolen"},
+    "ContactContainer": {"kind": "act-file", "message": ""},
+    "ListContainers": {},
+    "ReinstateContainer": {"container_id": "c", "reason": "a backup"},
 }  # fmt: skip
 TOKENS = """
 from licentia.directories import Subject, UserDirectory

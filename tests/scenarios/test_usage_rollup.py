@@ -145,8 +145,8 @@ async def sell(database: Database) -> None:
             )  # fmt: skip
             await tx.rows(
                 "INSERT INTO license (id, order_id, ticket_id, line_id, sku, product_code, name, terms, quantity,"
-                " placed, to_reclaim, standing, overdraft_placed, created_at)"
-                " VALUES ($1, $2, 't', '1', 's', $3, 'n', '{}', 9, 0, 0, 'live', 0, 0)",
+                " placed, to_reclaim, standing, overdraft_placed, restores, created_at)"
+                " VALUES ($1, $2, 't', '1', 's', $3, 'n', '{}', 9, 0, 0, 'live', 0, 0, 0)",
                 license_id, f"o-{license_id}", code,
             )  # fmt: skip
             for pool in POOLS[license_id]:

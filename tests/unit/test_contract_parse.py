@@ -43,6 +43,8 @@ def sample(kind: inspect.Type) -> Any:
             return [sample(kind.item_type), sample(kind.item_type)]
         case inspect.IntType():
             return max(kind.ge or 0, 1)
+        case inspect.BoolType():
+            return True
         case inspect.LiteralType():
             return kind.values[0]
         case inspect.DateTimeType():
@@ -77,8 +79,11 @@ def changed(operation: Operation, path: Path, value: Any) -> dict[str, Any]:
 def wrong(kind: inspect.Type, extra: dict[str, Any]) -> Iterator[Any]:
     """Values of each kind that this type must refuse."""
     yield {"colour": "red"} if not isinstance(kind, inspect.StructType) else "text"
-    yield True
+    if not isinstance(kind, inspect.BoolType):
+        yield True
     match kind:
+        case inspect.BoolType():
+            yield from (1, "true")
         case inspect.StrType():
             yield 7
             if kind.max_length is not None:

@@ -11,20 +11,28 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from licentia.cli.commands.plugin import TEMPLATES
+from licentia.cli.contracts_reference import reference
 from licentia.directories import Subject, UserClaim
 from licentia.errors import Unauthenticated
-from licentia.plugins import GROUPS, Registry, flaw
+from licentia.installed import GROUPS
+from licentia.plugins import Bindings, Plugins, Registry, flaw
 from licentia.settings import Settings
 from licentia.testing import MemoryHost
 from licentia_plugins.directories.oidc.settings import Algorithm, OidcSettings
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = CHECKOUT / "docs" / "plugins"
-SAMPLE = CHECKOUT / "tests" / "thirdparty" / "licentia-container-sample"
-BUILT_IN = sorted(
-    entry_point.name for entry_point in distribution("licentia").entry_points if entry_point.group in GROUPS
-)
+THIRDPARTY = CHECKOUT / "tests" / "thirdparty"
+GUIDES = ["README", "contracts", *(path.stem for path in PAGES.glob("write-a-*.md"))]
+KIND_OF = {
+    entry_point.name: GROUPS[entry_point.group]
+    for entry_point in distribution("licentia").entry_points
+    if entry_point.group in GROUPS
+}
+BUILT_IN = sorted(KIND_OF)
 SECTIONS = ["What it proves", "Settings", "Sample", "Security", "Cost", "When it fails closed"]
+TWO_HALVES = ["What it proves", "The other half", *SECTIONS[1:]]
 
 
 def page(name: str) -> str:
@@ -45,15 +53,17 @@ def rows(name: str) -> list[list[str]]:
 
 def test_every_built_in_plugin_has_its_page_and_its_line() -> None:
     """No page is missing, none is left over, and the list on the first page is complete."""
-    assert sorted(path.stem for path in PAGES.glob("*.md") if path.stem != "README") == BUILT_IN
+    assert sorted(path.stem for path in PAGES.glob("*.md") if path.stem not in GUIDES) == BUILT_IN
     assert re.findall(r"^\| \[([a-z-]+)\]\(\1\.md\)", page("README"), flags=re.MULTILINE) == BUILT_IN
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_page_has_the_same_sections(name: str) -> None:
     """Who knows one page finds the way in all."""
-    assert re.findall(r"^# (.*)$", page(name), flags=re.MULTILINE) == [name]
-    assert re.findall(r"^## (.*)$", page(name), flags=re.MULTILINE) == SECTIONS
+    prose = re.sub(r"^```.*?^```$", "", page(name), flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r"^# (.*)$", prose, flags=re.MULTILINE) == [name]
+    found = re.findall(r"^## (.*)$", prose, flags=re.MULTILINE)
+    assert found == TWO_HALVES or (found == SECTIONS and KIND_OF[name] != "binding")
 
 
 def test_the_settings_of_oidc_are_those_of_the_code() -> None:
@@ -82,23 +92,72 @@ def test_a_plugin_without_settings_says_so(name: str) -> None:
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_sample_is_accepted(name: str) -> None:
     """The settings on a page start the plugin of that page."""
-    (sample,) = blocks(name, "toml")
-    registry = Registry(msgspec.convert(tomllib.loads(sample), Settings), MemoryHost())
-    assert {plugin.state for plugin in registry.listing() if plugin.name == name} == {"active"}
+    sample = blocks(name, "toml")[0]
+    settings = msgspec.convert(tomllib.loads(sample), Settings)
+    plugins = Plugins()
+    bindings = Bindings(settings, plugins)
+    host = MemoryHost({each: bindings.binding(each) for each in settings.bindings})
+    Registry(settings, host, plugins)
+    assert {plugin.state for plugin in plugins.listing() if plugin.name == name} == {"active"}
 
 
-def test_the_container_on_the_first_page_is_the_sample() -> None:
+def test_the_container_in_its_chapter_is_the_sample() -> None:
     """What is printed is what is installed and tested: the plugin, its entry point and its ten lines of tests."""
-    plugin, test, _ = blocks("README", "python")
-    assert plugin == (SAMPLE / "licentia_container_sample.py").read_text("utf-8")
-    assert test == (SAMPLE / "test_licentia_container_sample.py").read_text("utf-8")
-    assert blocks("README", "toml")[1] in (SAMPLE / "pyproject.toml").read_text("utf-8")
+    sample = THIRDPARTY / "licentia-container-sample"
+    plugin, test = blocks("write-a-container", "python")
+    assert plugin == (sample / "licentia_container_sample.py").read_text("utf-8")
+    assert test == (sample / "test_licentia_container_sample.py").read_text("utf-8")
+    assert blocks("write-a-container", "toml")[0] in (sample / "pyproject.toml").read_text("utf-8")
 
 
-async def test_the_directory_on_the_first_page_works() -> None:
+def test_the_binding_in_its_chapter_is_the_sample() -> None:
+    """What is printed is what is installed and tested: the class, both halves, and the tests."""
+    sample = THIRDPARTY / "licentia-binding-sample"
+    files = ("__init__", "client", "server")
+    wanted = [(sample / "licentia_binding_sample" / f"{name}.py").read_text("utf-8") for name in files]
+    wanted.append((sample / "test_licentia_binding_sample.py").read_text("utf-8"))
+    assert blocks("write-a-binding", "python") == wanted
+
+
+def test_the_connector_in_its_chapter_is_the_new_one() -> None:
+    """What is printed is what `licentia plugin new connector shop` writes."""
+    plugin, test = blocks("write-a-connector", "python")
+    assert written("connector", "shop", "licentia_connector_myname.py").endswith(plugin)
+    assert test == written("connector", "shop", "test_licentia_connector_myname.py")
+    assert blocks("write-a-connector", "toml")[0] in written("connector", "shop", "pyproject.toml")
+
+
+def test_the_container_of_the_first_quarter_of_an_hour_is_the_new_one() -> None:
+    """What is printed is what `licentia plugin new container shelf` writes."""
+    plugin, test = blocks("write-a-plugin", "python")
+    assert plugin == written("container", "shelf", "licentia_container_myname.py")
+    assert test == written("container", "shelf", "test_licentia_container_myname.py")
+    assert blocks("write-a-plugin", "toml")[0] in written("container", "shelf", "pyproject.toml")
+
+
+def written(kind: str, name: str, file: str) -> str:
+    """A file of a template, with the name of a plugin."""
+    return (TEMPLATES / kind / file).read_text("utf-8").replace("MyName", name.capitalize()).replace("myname", name)
+
+
+def test_the_reference_is_that_of_the_code() -> None:
+    """docs/plugins/contracts.md is what `make golden` writes now."""
+    assert page("contracts") == reference()
+
+
+def test_the_reference_has_every_contract() -> None:
+    """What an author writes, what the core calls, and what the kit tests stand there, and nothing that is private."""
+    text = page("contracts")
+    for signature in ("async def _apply(self", "async def _verify(self", "async def _identify(self", "def _normalise("):
+        assert signature in text
+    assert "* **repeated evidence is not fresh**: " in text
+    assert "_guarded" not in text
+
+
+async def test_the_directory_in_its_chapter_works() -> None:
     """The class that is printed keeps the contract of directories."""
     names: dict[str, Any] = {}
-    exec(blocks("README", "python")[2], names)
+    exec(blocks("write-a-directory", "python")[0], names)
     assert flaw("directory", names["Badges"]) is None
     badges = names["Badges"]("badges", {"badge-1": "ada"})
     assert await badges.identify(UserClaim(token="badge-1")) == Subject(user="ada", groups=("staff",))

@@ -104,7 +104,8 @@ async def test_a_claim_that_nobody_knows_is_refused_with_advice(
 async def test_trusted_and_oidc_share_the_work() -> None:
     """With both configured, a name is taken at the word of the key's holder, and a strange token is not."""
     table = {"issuer": "https://login.example.com", "audience": "acme-app"}
-    plugins = Registry(Settings(directories=["oidc", "trusted"], directory={"oidc": table}), MemoryHost())
+    settings = Settings(containers=(), directories=("oidc", "trusted"), directory={"oidc": table})
+    plugins = Registry(settings, MemoryHost())
     assert await plugins.identify(UserClaim(user="ada")) == Subject(user="ada")
     with pytest.raises(Unauthenticated):
         await plugins.identify(UserClaim(user="ada", token="opaque"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -10,9 +12,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from licentia.testing import ContainerContract, DirectoryContract, OfflineContract
+from licentia.testing import BindingContract, ConnectorContract, ContainerContract, DirectoryContract, OfflineContract
 
-SABOTAGE = Path(__file__).parents[1] / "thirdparty" / "sabotaged" / "sabotage.py"
+THIRDPARTY = Path(__file__).parents[1] / "thirdparty"
+SABOTAGE = sorted((THIRDPARTY / "sabotaged").glob("sabotage*.py"))
 CAUGHT = {
     "TestSyncLooking": "test_it_is_written_for_this_version_of_the_contract",
     "TestBlocking": "test_it_does_not_block_the_server",
@@ -36,18 +39,68 @@ CAUGHT = {
     "TestWrongSubject": "test_a_known_claim_means_its_user",
     "TestBlockingDirectory": "test_it_does_not_block_the_server",
     "TestCannotClose": "test_it_can_be_closed",
+    "TestLoadsBothHalves": "test_each_half_loads_without_the_other",
+    "TestReplacesTheFacade": "test_it_is_written_for_this_version_of_the_contract",
+    "TestForgetsItsName": "test_it_is_written_for_this_version_of_the_contract",
+    "TestChangingName": "test_evidence_names_one_machine",
+    "TestOneNameForAll": "test_two_machines_have_two_names",
+    "TestIgnoresTheNonce": "test_repeated_evidence_is_not_fresh",
+    "TestIgnoresTheSignature": "test_changed_evidence_proves_nothing_else",
+    "TestStumblesOverEvidence": "test_nonsense_is_no_evidence",
+    "TestTakesAnyEvidence": "test_nonsense_is_no_evidence",
+    "TestRepeatsEvidence": "test_nonsense_is_no_evidence",
+    "TestDatesNonsense": "test_nonsense_is_no_evidence",
+    "TestSealsLegibly": "test_the_record_keeps_the_secret",
+    "TestSealsAlike": "test_the_record_keeps_the_secret",
+    "TestSealsWithoutATag": "test_a_changed_record_opens_to_nothing_else",
+    "TestOpensAnywhere": "test_it_does_not_open_on_another_machine",
+    "TestStumblesOverRecords": "test_nonsense_is_no_record",
+    "TestFingerprintOfNobody": "test_a_fingerprint_is_its_features",
+    "TestBlockingBinding": "test_it_does_not_block_the_server",
+    "TestClosesOnce": "test_it_can_be_closed",
+    "TestWithoutDeliveries": "test_a_golden_delivery_is_authentic",
+    "TestReplacesNormalise": "test_it_is_written_for_this_version_of_the_contract",
+    "TestTrustsEverybody": "test_a_forged_delivery_is_refused",
+    "TestTrustsTheHeaderAlone": "test_a_forged_delivery_is_refused",
+    "TestRefusesTheShop": "test_a_golden_delivery_is_authentic",
+    "TestRefusesWithAnotherCode": "test_a_forged_delivery_is_refused",
+    "TestMeansSomethingElse": "test_a_golden_delivery_means_its_changes",
+    "TestCounts": "test_what_it_means_depends_on_nothing_else",
+    "TestReadsAFile": "test_what_it_means_depends_on_nothing_else",
+    "TestNewIdEachTime": "test_a_repeat_is_known_by_its_id",
+    "TestIllegibleIsItsFault": "test_nonsense_makes_nothing_fail",
+    "TestHugsEverybody": "test_a_delivery_is_no_handshake",
+    "TestHasNoAnswer": "test_an_answer_is_given_whatever_happened",
+    "TestLosesThePointer": "test_a_pointer_leads_to_changes",
+    "TestPollsInCircles": "test_a_poll_goes_on_where_the_last_one_ended",
+    "TestWritesAgain": "test_what_is_written_back_is_written_once",
+    "TestBlockingConnector": "test_it_does_not_block_the_server",
+    "TestClosesConnectorOnce": "test_it_can_be_closed",
 }
-HONEST = {"TestHonest", "TestExcused", "TestOffline", "TestDirectory"}
+HONEST = {"TestHonest", "TestExcused", "TestOffline", "TestDirectory", "TestHonestBinding", "TestHonestConnector"}
+CLASSES = {
+    name: file for file in SABOTAGE for name in re.findall(r"^class (Test\w+)", file.read_text("utf-8"), re.MULTILINE)
+}
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, set[str]]]:
-    """By class and outcome, the kit's tests under the sabotaged plugins, run by a plain pytest of its own."""
+    """By class and outcome: each sabotaged plugin under the test that is about its fault, honest ones under all.
+
+    They run in a plain pytest of their own, which prints no log: it would be that of some hundred failures.
+    """
     folder = tmp_path_factory.mktemp("kits")
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    options = ["-q", "-p", "no:cacheprovider", "-c", folder / "pytest.ini", "--junit-xml", folder / "report.xml"]
-    command = [sys.executable, "-m", "pytest", *options, SABOTAGE]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    options = ["-q", "--tb=line", "-p", "no:cacheprovider", "-c", folder / "pytest.ini"]
+    options += ["--junit-xml", folder / "report.xml", "--show-capture=no"]
+    todo = [f"{CLASSES[name]}::{name}" for name in HONEST] + [
+        f"{CLASSES[n]}::{n}::{test}" for n, test in CAUGHT.items()
+    ]
+    path = os.pathsep.join(str(sample) for sample in THIRDPARTY.glob("licentia-*-sample"))
+    command = [sys.executable, "-m", "pytest", *options, *todo]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for case in ElementTree.parse(folder / "report.xml").iter("testcase"):
@@ -70,9 +123,9 @@ def test_honest_plugins_pass(outcomes: dict[str, dict[str, set[str]]]) -> None:
         assert not outcomes[name]["failure"] | outcomes[name]["error"]
 
 
-def test_every_plugin_of_the_file_is_looked_at(outcomes: dict[str, dict[str, set[str]]]) -> None:
+def test_every_plugin_of_the_files_is_looked_at() -> None:
     """No sabotage goes unnoticed because nobody listed it above."""
-    assert set(outcomes) == set(CAUGHT) | HONEST
+    assert set(CLASSES) == set(CAUGHT) | HONEST
 
 
 def test_an_excused_test_is_reported_as_such(outcomes: dict[str, dict[str, set[str]]]) -> None:
@@ -89,6 +142,8 @@ def test_an_excused_test_is_reported_as_such(outcomes: dict[str, dict[str, set[s
         (ContainerContract, "test_what_was_applied_is_read"),
         (OfflineContract, "test_what_was_applied_is_read"),
         (OfflineContract, "test_a_forged_receipt_is_refused"),
+        (BindingContract, "test_nonsense_is_no_evidence"),
+        (ConnectorContract, "test_a_forged_delivery_is_refused"),
         (DirectoryContract, "test_a_nonsense_token_means_nobody"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from licentia.containers import ContainerRequest
 from licentia.contract.plugins import Plugin
 from licentia.errors import ContainerUnknown
-from licentia.plugins import PluginError, Registry
+from licentia.plugins import Bindings, PluginError, Plugins, Registry
 from licentia.settings import Settings
 from licentia.testing import MemoryHost
 
@@ -25,6 +25,19 @@ class Good(ContainerBackend):
     async def _read(self, ref): return await self.host.contents(self.kind, ref.binding)
     async def _retire(self, ref): return None
 Plugin = Good
+"""
+BINDING = """
+from licentia.bindings import Binding
+class Plugin(Binding):
+    def server(self): ...
+    def client(self): ...
+"""
+CONNECTOR = """
+from licentia.connectors import Connector, Polling
+class Plugin(Connector, Polling):
+    async def _authenticate(self, delivery): ...
+    def _normalise(self, delivery): return ()
+    async def _poll(self, cursor): ...
 """
 BROKEN = {
     "raise RuntimeError('no\\n  library')": "loading it failed with RuntimeError: no library",
@@ -101,13 +114,20 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def test_the_built_in_plugins_are_found() -> None:
-    """With the default settings cloud-lite and trusted are active, and oidc is there for whoever wants it."""
-    listing = {f"{plugin.kind} {plugin.name}": plugin for plugin in Registry(Settings(), MemoryHost()).listing()}
-    assert listing["container cloud-lite"].state == "active"
+    """With the default settings those are active that need no settings; the others are there for whoever wants them."""
+    settings, plugins = Settings(), Plugins()
+    bindings = Bindings(settings, plugins)
+    Registry(settings, MemoryHost({"physical": bindings.binding("physical")}), plugins)
+    listing = {f"{plugin.kind} {plugin.name}": plugin for plugin in plugins.listing()}
+    assert {name for name, plugin in listing.items() if plugin.state == "active"} == {
+        "binding physical",
+        "container act-file",
+        "container cloud-lite",
+        "directory trusted",
+    }
     assert listing["container cloud-lite"].capabilities == ["leasing"]
     assert listing["container cloud-lite"].distribution == "licentia"
     assert listing["container cloud-lite"].version == metadata.version("licentia")
-    assert listing["directory trusted"].state == "active"
     assert listing["directory oidc"].state == "available"
 
 
@@ -201,18 +221,43 @@ def test_a_distribution_found_twice_counts_once(tmp_path: Path, monkeypatch: pyt
         folder.mkdir()
         Site(folder).add("acme-crate", version=version)
         monkeypatch.syspath_prepend(folder)
-    found = [plugin for plugin in Registry(Settings(), MemoryHost()).listing() if plugin.name == "crate"]
+    found = [plugin for plugin in Plugins().listing() if plugin.name == "crate"]
     sys.modules.pop("acme_crate", None)
     assert [(plugin.version, plugin.state) for plugin in found] == [("2.0", "available")]
 
 
-def test_bindings_and_connectors_are_listed(site: Site) -> None:
-    """Plugins of every group are shown, and said to be broken where they cannot be imported."""
-    site.add("acme-seal", "Plugin = object", name="seal", group="bindings")
-    site.add("acme-shop", "raise ImportError('no shop')", name="shop", group="connectors")
+def test_plugins_of_every_group_are_listed(site: Site) -> None:
+    """Bindings and connectors are shown, and said to be broken where they cannot be imported or are none."""
+    site.add("acme-seal", BINDING, name="seal", group="bindings")
+    site.add("acme-bolt", "Plugin = object", name="bolt", group="bindings")
+    site.add("acme-shop", CONNECTOR, name="shop", group="connectors")
+    site.add("acme-till", "raise ImportError('no till')", name="till", group="connectors")
     site.add("acme-other", "raise AssertionError", name="other", group="gateways")
     listing = [(plugin.kind, plugin.name, plugin.state) for plugin in site.registry().listing()]
-    assert listing == [("binding", "seal", "available"), ("connector", "shop", "broken")]
+    assert listing == [
+        ("binding", "bolt", "broken"),
+        ("binding", "seal", "available"),
+        ("connector", "shop", "available"),
+        ("connector", "till", "broken"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "code", "reason"),
+    [
+        ("bindings", "Plugin = object", "it is not a subclass of licentia.bindings.Binding"),
+        ("bindings", "from licentia.bindings import Binding as Plugin", "it does not implement client"),
+        ("bindings", BINDING + "Plugin.api = 7", "it was written for version 7 of the contract"),
+        ("connectors", "Plugin = object", "it is not a subclass of licentia.connectors.Connector"),
+        ("connectors", CONNECTOR + "Plugin.normalise = Plugin._normalise", "it replaces `normalise`"),
+        ("connectors", CONNECTOR.replace("async def _poll", "async def poll_"), "does not implement _poll"),
+        ("connectors", CONNECTOR + "Plugin._poll = lambda self, cursor: None", "its `_poll` is not an `async def`"),
+    ],
+)
+def test_a_wrong_class_is_broken(site: Site, group: str, code: str, reason: str) -> None:
+    """What is no plugin of its group says what is missing."""
+    site.add("acme-thing", code, name="thing", group=group)
+    assert reason in str(site.only().reason)
 
 
 def test_a_name_that_is_not_installed_lists_those_that_are(site: Site) -> None:
@@ -232,7 +277,9 @@ def test_settings_for_a_plugin_not_in_use_stop_the_start(site: Site, table: str,
 
 def test_wrong_settings_are_said_in_plain_words() -> None:
     """The message names the table and the setting; the class of the exception interests nobody."""
-    settings = Settings(directories=["oidc"], directory={"oidc": {"isuer": "https://login.example.com"}})
+    settings = Settings(
+        containers=(), directories=("oidc",), directory={"oidc": {"isuer": "https://login.example.com"}}
+    )
     with pytest.raises(PluginError, match=r"did not start: Object .* field `isuer`\. Correct \[directory\.oidc\]"):
         Registry(settings, MemoryHost())
 

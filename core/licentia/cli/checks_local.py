@@ -17,7 +17,11 @@ from licentia.cli.local import LocalLicentia
 from licentia.cli.trail import Trail
 from licentia.contract import BY_NAME
 from licentia.contract.plugins import ListPlugins, Plugins
+from licentia.crypto.keyfiles import KeyFolderError
+from licentia.crypto.roots import ROOT_FOLDER
 from licentia.domain.events import verify_chain
+from licentia.errors import LicensingError
+from licentia.services.application import Application
 from licentia.settings import Settings
 from licentia.storage.database import Connection, Database, DatabaseError
 
@@ -99,10 +103,24 @@ async def _journal(connection: Connection) -> Check:
     return judged("journal", mode == "wal", f"SQLite journal mode {mode}", remedy)
 
 
+async def _issuing(application: Application) -> Check:
+    """The key that signs for containers: there, open, and in its time."""
+    try:
+        kid = application.issuing.current().public.kid
+    except LicensingError as refusal:
+        return judged("issuing key", False, refusal.detail, refusal.next_step)
+    except KeyFolderError as error:
+        return judged("issuing key", False, str(error), "docs/keys.md tells about passphrases and tokens.")
+    at_home = any((application.settings.data / "keys" / ROOT_FOLDER).glob("*.key"))
+    advice = "; the root key is on this machine too: `licentia key root export DIR` moves it" if at_home else ""
+    return judged("issuing key", True, f"{kid}{advice}")
+
+
 def _application(licentia: LocalLicentia) -> Iterator[Check]:
     for name, state in licentia.run(lambda application: application.checks()).items():
         if state != "ok":
             yield judged(name, False, state, "See the log of the server.")
+    yield licentia.run(_issuing)
     found = licentia.call(BY_NAME["ListPlugins"], ListPlugins())
     assert isinstance(found, Plugins)
     active = ", ".join(plugin.name for plugin in found.plugins if plugin.state == "active")

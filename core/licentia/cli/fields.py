@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 import msgspec
@@ -41,7 +41,9 @@ class FileContent(click.ParamType[str]):
             self.fail(f"{value}: {error.strerror or error}", param, ctx)
 
 
-_CONTENT = inspect.type_info(Content)
+_content = inspect.type_info(Content)
+assert isinstance(_content, inspect.Metadata)
+_CONTENT = _content.type
 
 
 def fields_of(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
@@ -55,7 +57,8 @@ def unwrapped(kind: inspect.Type) -> tuple[inspect.Type, str]:
     """The type without None and annotations, and the description nearest to the field."""
     description = ""
     while isinstance(kind, inspect.Metadata | inspect.UnionType):
-        if kind == _CONTENT:
+        if _is_content(kind):
+            description = description or (kind.extra_json_schema or {}).get("description", "")
             break
         if isinstance(kind, inspect.UnionType):
             (kind,) = (each for each in kind.types if not isinstance(each, inspect.NoneType))
@@ -63,6 +66,11 @@ def unwrapped(kind: inspect.Type) -> tuple[inspect.Type, str]:
             description = description or (kind.extra_json_schema or {}).get("description", "")
             kind = kind.type
     return kind, description
+
+
+def _is_content(kind: inspect.Type) -> TypeGuard[inspect.Metadata]:
+    """Whether this is base64, whatever it is described as."""
+    return isinstance(kind, inspect.Metadata) and kind.type == _CONTENT
 
 
 def is_nested(field: inspect.Field) -> bool:

@@ -101,7 +101,10 @@ def _customer(values: Values) -> Any:
 
 def _container_options() -> list[click.Option]:
     return [
-        click.Option(["--container", "container_kind"], help="The kind of container. Default: cloud-lite."),
+        click.Option(
+            ["--container", "container_kind"],
+            help="The kind of container. Default: cloud-lite, or act-file with --request.",
+        ),
         click.Option(["--user", "container_user"], help="The user it is bound to (cloud-lite)."),
         click.Option(["--container-id", "container_container_id"], help="An existing container."),
         click.Option(["--request", "container_request"], type=FileContent(), help="The container's own request."),
@@ -110,7 +113,7 @@ def _container_options() -> list[click.Option]:
 
 def _container(values: Values) -> Any:
     given = _given(values, {name: f"container_{name}" for name in Container.__struct_fields__})
-    return {"kind": "cloud-lite", **given} if given else None
+    return {"kind": "act-file" if given.get("request") else "cloud-lite", **given} if given else None
 
 
 def _given(values: Values, names: dict[str, str]) -> Values | None:

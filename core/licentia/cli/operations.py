@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from inspect import getdoc
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -11,7 +13,7 @@ import msgspec
 from msgspec import inspect
 
 from licentia.cli.backend import Backend, connect
-from licentia.cli.command import Command, connection_options, epilog, output_option
+from licentia.cli.command import Command, Failure, connection_options, epilog, output_option
 from licentia.cli.fields import argument, fields_of, is_nested, option
 from licentia.cli.forms import FORMS
 from licentia.cli.text import more_pages, next_command, next_page, render
@@ -26,18 +28,20 @@ def operation_command(name: str, verb: Verb) -> Command:
 
     def run(output: str, url: str | None, key: str | None, config: Any, **values: Any) -> None:
         idempotency_key = values.pop("idempotency_key", None)
+        out: Path | None = values.pop("out", None)
         request = build(operation, values)
         with connect(url, key, config) as licentia:
             if output == "csv":
                 _print_csv(licentia, operation, request)
                 return
             reply = licentia.call(operation, request, idempotency_key=idempotency_key)
+        saved = _save(reply, out)
         if output == "json":
             if reply is not None:
                 click.echo(msgspec.json.format(msgspec.json.encode(reply)))
             return
         click.echo(render(reply) if reply is not None else "Done.")
-        for line in (more_pages(request, reply), next_command(verb.then, reply)):
+        for line in (saved, more_pages(request, reply), next_command(verb.then, reply)):
             if line:
                 click.echo(f"\n{line}")
 
@@ -53,6 +57,20 @@ def operation_command(name: str, verb: Verb) -> Command:
         short_help=operation.summary,
         epilog=epilog(verb.example, more),
     )
+
+
+def _save(reply: Any, out: Path | None) -> str:
+    """Write the delivery of a reply into a file; what to tell of it."""
+    delivery = getattr(reply, "delivery", None)
+    if delivery is None:
+        return "" if out is None else f"There was nothing to write into {out}."
+    if out is None:
+        return "The update for the container is in the reply: `--out FILE` writes it into a file."
+    try:
+        out.write_bytes(base64.b64decode(delivery.content))
+    except OSError as error:
+        raise Failure(f"{out} cannot be written: {error.strerror}. Repeating the command is safe.") from None
+    return f"Wrote {out}.\nNext, on the container's machine: licentia container apply FILE {out}"
 
 
 def _print_csv(licentia: Backend, operation: Operation, request: Any) -> None:
@@ -80,6 +98,9 @@ def _parameters(operation: Operation) -> list[click.Parameter]:
                 "What is given by an option takes its place.",
             )
         )
+    if operation.reply is not None and "delivery" in operation.reply.__struct_fields__:
+        kind = click.Path(dir_okay=False, path_type=Path)
+        parameters.append(click.Option(["--out"], type=kind, help="Where to write the update for the container."))
     if operation.keyed:
         told = "Makes a repeat safe: under the same key it gets the first answer."
         parameters.append(click.Option(["--idempotency-key"], help=told))

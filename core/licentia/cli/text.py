@@ -119,6 +119,8 @@ def _cell(value: Any) -> str:
 
 
 def _label(value: Any) -> str:
+    if isinstance(value, dict) and {*value} == {"name", "value"}:
+        return f"{value['name']}={value['value']}"
     return next((str(value[name]) for name in LABELS if name in value), "-") if isinstance(value, dict) else str(value)
 
 

@@ -26,10 +26,11 @@ class Verb:
 
 @dataclass(frozen=True)
 class Own:
-    """A command written by hand."""
+    """A command written by hand; `operation` is the one that it calls in a form of its own, if it calls one."""
 
     target: str
     summary: str
+    operation: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Noun:
     """Commands about one kind of thing."""
 
     summary: str
-    commands: Mapping[str, Verb | Own] = field(default_factory=dict)
+    commands: Mapping[str, Verb | Own | Noun] = field(default_factory=dict)
 
 
 Entry = Verb | Own | Noun
@@ -49,7 +50,7 @@ COMMANDS: Mapping[str, Entry] = {
     "doctor": Own("licentia.cli.commands.doctor:doctor", "Check a data folder or a server, and say what to mend."),
     "bench": Own("licentia.cli.commands.bench:bench", "Measure how many checkouts a second your database keeps."),
     "key": Noun(
-        "Keys of the API: who may call, and what; and the key that signs leases.",
+        "Keys: who may call, and those that sign leases and containers.",
         {
             "create": Own("licentia.cli.commands.key:create", "Make a key."),
             "list": Own("licentia.cli.commands.key:list_", "List the keys, without their secrets."),
@@ -57,6 +58,46 @@ COMMANDS: Mapping[str, Entry] = {
             "rotate": Own("licentia.cli.commands.key:rotate", "Sign leases with a new key."),
             "retire": Own("licentia.cli.commands.key:retire", "Publish an old lease key no longer."),
             "public": Verb("ListPublicKeys", "licentia key public -o json"),
+            "manifest": Own(
+                "licentia.cli.commands.key_issuing:manifest",
+                "Print the key manifest, which applications bring along.",
+                "GetKeyManifest",
+            ),
+            "issuing": Noun(
+                "The key that signs for containers.",
+                {
+                    "rotate": Own("licentia.cli.commands.key_issuing:rotate", "Sign for containers with a new key."),
+                    "revoke": Own(
+                        "licentia.cli.commands.key_issuing:revoke",
+                        "Let a key count for nothing any more: somebody else may have it.",
+                    ),
+                    "install": Own(
+                        "licentia.cli.commands.key_issuing:install",
+                        "Go over to a key manifest that was signed elsewhere.",
+                    ),
+                    "protect": Own(
+                        "licentia.cli.commands.key_issuing:protect",
+                        "Put the private keys in keys/ that have no passphrase behind one.",
+                    ),
+                },
+            ),
+            "root": Noun(
+                "The keys that vouch for the issuing key, better kept elsewhere.",
+                {
+                    "new": Own(
+                        "licentia.cli.commands.key_issuing:new_root",
+                        "Make a root key, on any machine, and print its public half.",
+                    ),
+                    "export": Own(
+                        "licentia.cli.commands.key_issuing:export_root",
+                        "Move the root key that this server has made off this machine.",
+                    ),
+                    "use": Own("licentia.cli.commands.key_issuing:use_roots", "Change to other root keys."),
+                    "sign": Own(
+                        "licentia.cli.commands.key_issuing:sign", "Sign a key manifest with a root key, and print it."
+                    ),
+                },
+            ),
         },
     ),
     "product": Noun(
@@ -98,14 +139,45 @@ COMMANDS: Mapping[str, Entry] = {
         "Activations: licenses put into a container.",
         {
             "show": Verb("GetActivation", "licentia activation show 3f9c2a7b"),
+            "confirm": Verb("ConfirmActivation", "licentia activation confirm 3f9c2a7b --receipt cad.receipt"),
             "return": Verb("ReturnActivation", "licentia activation return 3f9c2a7b", "licentia ticket show {ticket}"),
             "move": Verb("MoveActivation", "licentia activation move 3f9c2a7b --container cloud-lite --user ben"),
+            "restore": Verb(
+                "RestoreActivation",
+                "licentia activation restore 3f9c2a7b --container act-file --request cad.request",
+            ),
+            "approve-restore": Verb(
+                "ApproveRestore", "licentia activation approve-restore 3f9c2a7b --reason 'laptop was stolen'"
+            ),
+        },
+    ),
+    "container": Noun(
+        "Containers: license files on their machines, and what the server knows of them.",
+        {
+            "new": Own("licentia.cli.commands.container:new", "Make an empty act-file on this machine."),
+            "request": Own("licentia.cli.commands.container:request", "Write the request for the server."),
+            "apply": Own("licentia.cli.commands.container:apply", "Take the server's answer into the act-file."),
+            "show": Own("licentia.cli.commands.container:show", "Show the licenses in an act-file."),
+            "check": Own("licentia.cli.commands.container:check", "Use a license as an application does."),
+            "return": Own("licentia.cli.commands.container:return_", "Give up licenses here, and write the receipt."),
+            "contact": Own(
+                "licentia.cli.commands.container:contact", "Contact the server, online.", "ContactContainer"
+            ),
+            "inspect": Own("licentia.cli.commands.container:inspect", "Show what can be read of a file."),
+            "verify": Own("licentia.cli.commands.container:verify", "Verify the signatures of a file."),
+            "list": Verb("ListContainers", "licentia container list --kind act-file"),
+            "reinstate": Verb(
+                "ReinstateContainer", "licentia container reinstate con_3f9c --reason 'restored from a backup'"
+            ),
         },
     ),
     "license": Noun(
         "Licenses: what a user may use, and what the vendor takes back.",
         {
             "list": Verb("ListLicenses", "licentia license list anna"),
+            "change": Verb(
+                "ChangeLicense", "licentia license change 7d1e44c0 --expires-at 2027-12-31T00:00:00Z --reason renewed"
+            ),
             "withdraw": Verb(
                 "WithdrawLicense", "licentia license withdraw 7d1e44c0 --reason 'charged back' --mode at_next_contact"
             ),
@@ -146,7 +218,22 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "plugin": Noun(
         "Plugins: containers, directories and more that this server can load.",
-        {"list": Verb("ListPlugins", "licentia plugin list")},
+        {
+            "list": Verb("ListPlugins", "licentia plugin list"),
+            "new": Own(
+                "licentia.cli.commands.plugin:new",
+                "Write a plugin of your own: code that works, its tests, its page.",
+            ),
+        },
+    ),
+    "binding": Noun(
+        "Bindings: try what ties a container to a machine, by hand and on files.",
+        {
+            "features": Own("licentia.cli.commands.binding:features", "Show the features of a machine."),
+            "seal": Own("licentia.cli.commands.binding:seal", "Seal a random secret to a machine."),
+            "unseal": Own("licentia.cli.commands.binding:unseal", "Open a record on a machine."),
+            "verify": Own("licentia.cli.commands.binding_verify:verify", "Verify an identity document."),
+        },
     ),
     "soap": Noun(
         "SOAP: what its clients meet on their way here.",
@@ -156,7 +243,7 @@ COMMANDS: Mapping[str, Entry] = {
         "The public contract, as documents.",
         {
             "export": Own(
-                "licentia.cli.commands.contract:export", "Write the OpenAPI document, the WSDLs and a signed lease."
+                "licentia.cli.commands.contract:export", "Write the OpenAPI document, the WSDLs and test vectors."
             )
         },
     ),

@@ -4,7 +4,19 @@ REST routes, the OpenAPI document, the SOAP services and their WSDL, the command
 and the reference pages all derive from `OPERATIONS`. Nothing else names a field again.
 """
 
-from licentia.contract import activations, events, keys, leases, licenses, orders, plugins, products, tickets, usage
+from licentia.contract import (
+    activations,
+    containers,
+    events,
+    keys,
+    leases,
+    licenses,
+    orders,
+    plugins,
+    products,
+    tickets,
+    usage,
+)
 from licentia.contract.operation import Operation, Reply, Request, Service
 from licentia.contract.validation import parse
 
@@ -16,6 +28,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *orders.OPERATIONS,
     *tickets.OPERATIONS,
     *activations.OPERATIONS,
+    *containers.OPERATIONS,
     *leases.OPERATIONS,
     *usage.OPERATIONS,
     *keys.OPERATIONS,

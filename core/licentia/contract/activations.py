@@ -17,18 +17,24 @@ from licentia.contract.types import (
     ProductCode,
     Quantity,
     Sku,
+    Text,
     TicketCode,
     User,
 )
 from licentia.errors import (
+    BindingEvidenceInvalid,
+    BindingMismatch,
     Conflict,
     ContainerKindNotAllowed,
     ContainerUnknown,
+    DocumentInvalid,
+    ForkDetected,
     LicenseExpired,
     LicenseWithdrawn,
     NotFound,
     TicketExhausted,
     TicketUnknown,
+    UpdateOutOfOrder,
 )
 
 
@@ -53,8 +59,19 @@ class ActivateTicket(Request):
     quantity: Annotated[Quantity | None, Meta(description="Seats of each; absent: all that are left.")] = None
 
 
+class ConfirmActivation(Request):
+    """Say that an update took effect in a container away from the server."""
+
+    activation_id: Id
+    receipt: Annotated[Content, Meta(description="The container's receipt, in base64.")]
+
+
 class ReturnActivation(Request):
-    """Give the licenses of an activation back to their ticket."""
+    """Give the licenses of an activation back to their ticket.
+
+    A container away from the server gives them up first and makes a receipt of it. Without that, the
+    activation is `returning`, and an update to carry to the container is made; its receipt ends it.
+    """
 
     activation_id: Id
     receipt: Annotated[Content | None, Meta(description="The container's receipt, where it is offline.")] = None
@@ -66,6 +83,24 @@ class MoveActivation(Request):
     activation_id: Id
     container: Container
     receipt: Annotated[Content | None, Meta(description="The container's receipt, where it is offline.")] = None
+
+
+class RestoreActivation(Request):
+    """Activate the licenses of a lost device elsewhere, within the vendor's limits.
+
+    Where the vendor wants time or approval first, the answer is `restoring`, and the call is to be
+    repeated later. The lost container gets the licenses withdrawn at its next contact.
+    """
+
+    activation_id: Id
+    container: Container
+
+
+class ApproveRestore(Request):
+    """Allow an activation to be restored now, whatever its waiting time and its limit."""
+
+    activation_id: Id
+    reason: Annotated[Text, Meta(description="Why; kept in the audit trail.")]
 
 
 class GetActivation(Request):
@@ -94,7 +129,11 @@ class Delivery(Reply):
 
 
 class Activation(Reply, kw_only=True):
-    """An activation. `delivered` waits for a receipt, `confirmed` is in the container for sure."""
+    """An activation.
+
+    `delivered` waits for a receipt, `confirmed` is in the container for sure; `returning` waits for the
+    receipt that it is out of it, `restoring` for time or the vendor's approval.
+    """
 
     activation_id: Id
     ticket: str
@@ -106,9 +145,20 @@ class Activation(Reply, kw_only=True):
     delivery: Delivery | None = None
     activated_at: Instant
     ended_at: Instant | None = None
+    restorable_at: Annotated[
+        Instant | None, Meta(description="When a restore that was asked for may go on, if no approval is missing.")
+    ] = None
 
 
-_ACTIVATING = (TicketExhausted, ContainerKindNotAllowed, ContainerUnknown, LicenseExpired, LicenseWithdrawn)
+class RestoredActivation(Activation):
+    """The new activation, or the old one if the restore has to wait; `created` tells them apart."""
+
+    created: bool
+
+
+SPEAKING = (DocumentInvalid, UpdateOutOfOrder, ForkDetected, BindingEvidenceInvalid, BindingMismatch)
+"""How what a container away from the server says may be refused."""
+_ACTIVATING = (TicketExhausted, ContainerKindNotAllowed, ContainerUnknown, LicenseExpired, LicenseWithdrawn, *SPEAKING)
 
 OPERATIONS = (
     Operation(
@@ -124,7 +174,23 @@ OPERATIONS = (
     Operation(
         "ReturnActivation", "depot", "POST", "/v1/activations/{activation_id}/return",
         "activations:return_activation", ReturnActivation, Activation,
-        "Give an activation's licenses back to the ticket.", (NotFound, Conflict), mutates=True,
+        "Give an activation's licenses back to the ticket.", (NotFound, Conflict, *SPEAKING), mutates=True,
+    ),
+    Operation(
+        "ConfirmActivation", "depot", "POST", "/v1/activations/{activation_id}/confirm",
+        "activations:confirm_activation", ConfirmActivation, Activation,
+        "Confirm that an update took effect in a container.", (NotFound, Conflict, *SPEAKING), mutates=True,
+    ),
+    Operation(
+        "RestoreActivation", "depot", "POST", "/v1/activations/{activation_id}/restore",
+        "restores:restore_activation", RestoreActivation, RestoredActivation,
+        "Restore the licenses of a lost device elsewhere.", (NotFound, Conflict, *_ACTIVATING),
+        mutates=True, keyed=True, creates=True, user=lambda request: request.container.user,
+    ),
+    Operation(
+        "ApproveRestore", "admin", "POST", "/v1/activations/{activation_id}/approval",
+        "restores:approve_restore", ApproveRestore, Activation, "Approve a restore.", (NotFound, Conflict),
+        mutates=True,
     ),
     Operation(
         "MoveActivation", "depot", "POST", "/v1/activations/{activation_id}/move", "activations:move_activation",

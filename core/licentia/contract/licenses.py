@@ -9,6 +9,7 @@ from msgspec import Meta
 from licentia.contract.operation import Operation, Reply, Request
 from licentia.contract.types import (
     Count,
+    Days,
     Feature,
     Id,
     Instant,
@@ -16,6 +17,7 @@ from licentia.contract.types import (
     LicenseState,
     Name,
     ProductCode,
+    ProtectedData,
     Sku,
     Text,
     Units,
@@ -52,6 +54,35 @@ class WithdrawnLicense(Reply):
     state: LicenseState
     reason: Text
     leases_ended: Count
+
+
+class ChangeLicense(Request):
+    """Change what a license allows; what is absent stays as it is.
+
+    Whoever uses it meets the change at the next checkout or renewal; a container away from the server,
+    at its next contact.
+    """
+
+    license_id: Id
+    reason: Annotated[Text, Meta(description="Why; kept in the audit trail.")]
+    features: Annotated[list[Feature], Meta(max_length=256)] | None = None
+    activation_at: Instant | None = None
+    expires_at: Instant | None = None
+    maintenance_until: Instant | None = None
+    checkpoint_days: Days | None = None
+    offline_days: Days | None = None
+    protected_data: ProtectedData | None = None
+
+
+class ChangedLicense(Reply, kw_only=True):
+    """The license after the change, and how many containers away from the server will be updated."""
+
+    license_id: Id
+    features: list[Feature]
+    activation_at: Instant | None = None
+    expires_at: Instant | None = None
+    maintenance_until: Instant | None = None
+    updates_pending: Count
 
 
 class ListLicenses(Request):
@@ -115,6 +146,10 @@ OPERATIONS = (
     Operation(
         "WithdrawLicense", "admin", "POST", "/v1/licenses/{license_id}/withdraw", "licenses:withdraw_license",
         WithdrawLicense, WithdrawnLicense, "Withdraw a license.", (NotFound,), mutates=True,
+    ),
+    Operation(
+        "ChangeLicense", "admin", "POST", "/v1/licenses/{license_id}/change", "licenses:change_license",
+        ChangeLicense, ChangedLicense, "Change what a license allows.", (NotFound, LicenseWithdrawn), mutates=True,
     ),
     Operation(
         "ListLicenses", "licensing", "GET", "/v1/users/{user}/licenses", "licenses:list_licenses", ListLicenses,

@@ -17,6 +17,7 @@ from licentia.contract.types import (
     Name,
     PageSize,
     ProductCode,
+    ProtectedData,
     Quantity,
     Seconds,
     Sku,
@@ -54,6 +55,17 @@ class Terms(Request, kw_only=True):
     ] = None
     checkpoint_days: Annotated[Days | None, Meta(description="Longest time without contact to the server.")] = None
     offline_days: Annotated[Days | None, Meta(description="Longest borrow.")] = None
+    restore_limit: Annotated[
+        Annotated[int, Meta(ge=0, le=1_000_000)] | None,
+        Meta(description="How often it may be restored after a loss; absent: always."),
+    ] = None
+    restore_wait_days: Annotated[Days | None, Meta(description="How long a restore waits after it was asked for.")] = (
+        None
+    )
+    restore_approval: Annotated[bool, Meta(description="Whether the vendor has to approve each restore.")] = False
+    protected_data: Annotated[
+        ProtectedData | None, Meta(description="Data for the application, readable only in an opened container.")
+    ] = None
     containers: Annotated[
         Annotated[list[ContainerKind], Meta(max_length=32)] | None,
         Meta(description="Kinds of container allowed; absent: all."),

@@ -51,7 +51,9 @@ ContainerKind = Annotated[
 Feature = Annotated[str, matching(r"[A-Za-z0-9._~\-]+", "The name of a feature.", max_length=64)]
 User = Annotated[
     str,
-    matching(r"[!-.0-~\u00a1-\ud7ff\ue000-\ufffd]+", "A user, by the id in the vendor's user management.", max_length=255),
+    matching(
+        r"[!-.0-~\u00a1-\ud7ff\ue000-\ufffd]+", "A user, by the id in the vendor's user management.", max_length=255
+    ),
 ]
 Station = Annotated[str, text("Where the application runs, for a person to read.", max_length=200, min_length=1)]
 TicketCode = Annotated[
@@ -64,10 +66,14 @@ TicketCode = Annotated[
 ]
 Name = Annotated[str, text("A name for a person to read.", max_length=200, min_length=1)]
 Text = Annotated[str, text("Free text.", max_length=1000)]
+ProtectedData = Annotated[str, text("Data of the vendor's own.", max_length=8192)]
 Email = Annotated[str, text("An e-mail address; not checked further.", max_length=254)]
-Content = Annotated[str, matching(r"[A-Za-z0-9+/= \t\r\n]*", "Bytes in base64 (RFC 4648).", max_length=196_608, min_length=0)]
+Content = Annotated[
+    str, matching(r"[A-Za-z0-9+/= \t\r\n]*", "Bytes in base64 (RFC 4648).", max_length=196_608, min_length=0)
+]
 Cursor = Annotated[
-    str, matching(r"[A-Za-z0-9._~\-]*", "Where to go on: `next_cursor` of the page before.", max_length=1024, min_length=0)
+    str,
+    matching(r"[A-Za-z0-9._~\-]*", "Where to go on: `next_cursor` of the page before.", max_length=1024, min_length=0),
 ]
 
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000, description="How many.")]
@@ -84,4 +90,4 @@ WithdrawMode = Literal["now", "at_next_contact"]
 OrderStatus = Literal["fulfilled", "cancelled", "cancel_pending"]
 LicenseState = Literal["available", "activated", "expired", "withdraw_pending", "withdrawn"]
 LeaseState = Literal["live", "borrowed", "lingering"]
-ActivationState = Literal["delivered", "confirmed", "returned", "withdrawn"]
+ActivationState = Literal["delivered", "confirmed", "returning", "returned", "restoring", "restored", "withdrawn"]

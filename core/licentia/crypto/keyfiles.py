@@ -29,13 +29,8 @@ def read(path: Path) -> str:
 
 def create(path: Path, text: str) -> bool:
     """Write a file that is not there yet; False if it is, which then stays as it is."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _draft(path, text)
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         # A link fails where a rename would overwrite: the process that came first has the file.
         os.link(draft, path)
     except FileExistsError:
@@ -44,6 +39,26 @@ def create(path: Path, text: str) -> bool:
         draft.unlink()
     sync(path.parent)
     return True
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file, in place of the one that may be there."""
+    _draft(path, text).replace(path)
+    sync(path.parent)
+
+
+def _draft(path: Path, text: str) -> Path:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        draft.unlink()
+        raise
+    return draft
 
 
 def sync(folder: Path) -> None:

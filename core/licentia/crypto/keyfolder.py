@@ -2,8 +2,9 @@
 
     master.key      32 random bytes in hexadecimal; the secrets of API keys derive from it
     lease*          the key that signs leases, with those before and after it
+    issuing*        the keys that sign for containers; manifest* and root/ vouch for them
 
-The latter changes while servers run; `leasekey.py` tells how.
+The latter two change while servers run; `leasekey.py` and `issuingkey.py` tell how.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from licentia.contract.keys import PublicKeys
 from licentia.crypto.leases import TYPE, SigningKey, base64url
 
 SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
@@ -68,7 +67,7 @@ def lease_token() -> bytes:
     }
     vector = {
         "private_key": {"kty": "OKP", "crv": "Ed25519", "d": base64url(SEED), "x": key.public.x},
-        "jwks": PublicKeys(keys=[key.public]),
+        "jwks": {"keys": [key.public]},
         "now": NOW,
         "skew_seconds": SKEW,
         "accepted": [{"header": facts, "payload": claims, "token": key.token(claims)} for claims in accepted],

@@ -19,6 +19,7 @@ import structlog
 
 from licentia.contract.operation import Operation, Reply, Request
 from licentia.crypto.apikeys import is_key_id, new_key_id, split_key
+from licentia.crypto.issuingkey import IssuingKey
 from licentia.crypto.keyfolder import KeyFolder
 from licentia.crypto.leases import LeaseSigner
 from licentia.directories import Subject, UserClaim
@@ -32,10 +33,10 @@ from licentia.errors import (
     Unauthenticated,
     Unavailable,
 )
-from licentia.plugins import Registry
-from licentia.services.activations import RecordedContents
-from licentia.services.context import Context
+from licentia.plugins import Bindings, Plugins, Registry
+from licentia.services.context import Context, run
 from licentia.services.desk import Desk
+from licentia.services.hosting import CoreHost
 from licentia.services.identity import BearerToken, Caller, Credentials, KeyDigest, KeyPair
 from licentia.services.keys import ApiKeyInfo, KeyRing
 from licentia.services.limits import Limiter
@@ -61,9 +62,13 @@ class Application:
     def __init__(self, settings: Settings, database: Database, keys: KeyFolder) -> None:
         self.settings = settings
         self.database = database
-        self.plugins = Registry(settings, RecordedContents())
+        master = keys.master()
+        self.issuing = IssuingKey(keys.folder, vendor=settings.vendor)
+        installed = Plugins()
+        self._bindings = Bindings(settings, installed)
+        self.plugins = Registry(settings, CoreHost(master, self.issuing, self._bindings), installed)
         self._signer = LeaseSigner(keys.lease_key())
-        self._ring = KeyRing(database, keys.master())
+        self._ring = KeyRing(database, master)
         self._rollup = Rollup(database, settings.usage_keep_days)
         self._desk = Desk(lease_store(settings.database_url), self._signer)
         self._misses = Limiter(settings.limits.ticket_misses_per_minute, "unknown tickets")
@@ -100,6 +105,7 @@ class Application:
         while self._running:
             await asyncio.wait(self._running)
         await self.plugins.close()
+        await self._bindings.close()
         await self.database.close()
 
     async def authenticate(self, credentials: Credentials | None, address: str) -> Caller:
@@ -265,10 +271,11 @@ class Application:
         async with self.database.read() as connection:
             context = self._context(caller, connection, subject)
             try:
-                reply: Reply | None = await operation.run(request, context)
+                with run(context):
+                    reply: Reply | None = await operation.run(request, context)
             except LicensingError:
                 if context.audited:
-                    await self._finish(self._record_audited(context))
+                    await self._finish(self._after_refusal(context))
                 raise
         return reply
 
@@ -301,23 +308,23 @@ class Application:
         subject: Subject | None,
         repeat: _Repeat | None,
     ) -> Reply | None:
-        run = _Run()
+        done = _Run()
 
         async def once() -> Reply | None:
-            nonlocal run
-            if not await self._is_committed(run):
-                run = _Run()
-                await self._in_transaction(operation, request, caller, subject, repeat, run)
-            return run.reply
+            nonlocal done
+            if not await self._is_committed(done):
+                done = _Run()
+                await self._in_transaction(operation, request, caller, subject, repeat, done)
+            return done.reply
 
         return await persist(once)
 
-    async def _is_committed(self, run: _Run) -> bool:
+    async def _is_committed(self, done: _Run) -> bool:
         """Whether a run took effect although its connection was lost."""
-        if run.mark is None:
+        if done.mark is None:
             return False
         async with self.database.write() as tx:
-            return await tx.run(eventlog.is_committed(run.mark))
+            return await tx.run(eventlog.is_committed(done.mark))
 
     async def _in_transaction(
         self,
@@ -326,26 +333,29 @@ class Application:
         caller: Caller,
         subject: Subject | None,
         repeat: _Repeat | None,
-        run: _Run,
+        done: _Run,
     ) -> None:
         context: Context | None = None
         try:
             async with self.database.write() as tx:
                 if repeat is not None and (answer := await repeat.answer(tx)):
-                    run.reply = msgspec.json.decode(answer, type=operation.reply) if operation.reply else None
+                    done.reply = msgspec.json.decode(answer, type=operation.reply) if operation.reply else None
                     return
                 context = self._context(caller, tx, subject)
-                run.reply = await operation.run(request, context)
+                with run(context):
+                    done.reply = await operation.run(request, context)
                 if repeat is not None:
-                    await repeat.keep(run.reply, tx)
-                run.mark = await eventlog.append(tx, [*context.recorded, *context.audited])
+                    await repeat.keep(done.reply, tx)
+                done.mark = await eventlog.append(tx, [*context.recorded, *context.audited])
         except LicensingError:
-            if context is not None and context.audited:
-                await self._record_audited(context)
+            if context is not None and (context.audited or context.after_refusal):
+                await self._after_refusal(context)
             raise
 
-    async def _record_audited(self, context: Context) -> None:
+    async def _after_refusal(self, context: Context) -> None:
         async with self.database.write() as tx:
+            for write in context.after_refusal:
+                await write()
             await eventlog.append(tx, context.audited)
 
     def _context(self, caller: Caller, connection: Connection, subject: Subject | None) -> Context:
@@ -355,6 +365,7 @@ class Application:
             settings=self.settings,
             plugins=self.plugins,
             signer=self._signer,
+            issuing=self.issuing,
             desk=self._desk,
             misses=self._misses,
             subject=subject,
@@ -410,4 +421,3 @@ def _as_answer(error: Exception) -> LicensingError:
     if is_database_error(error):
         return Unavailable("The database does not answer or cannot write now.", retry_after_seconds=5)
     return InternalError("Something failed inside the server.")
-

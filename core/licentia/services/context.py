@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from licentia.crypto.issuingkey import IssuingKey
 from licentia.crypto.leases import LeaseSigner
 from licentia.directories import Subject
 from licentia.domain.seats import Happened
@@ -21,7 +25,8 @@ from licentia.storage.database import Connection, Transaction
 class Context:
     """One call: who asks, the database to read or the transaction to write in, and the server's parts.
 
-    A use case that raises is rolled back.
+    A use case that raises is rolled back; then `after_refusal` is done in a transaction of its own, and
+    what was audited is written.
     """
 
     caller: Caller
@@ -29,11 +34,13 @@ class Context:
     settings: Settings
     plugins: Registry
     signer: LeaseSigner
+    issuing: IssuingKey
     desk: Desk
     misses: Limiter
     subject: Subject | None = None
     recorded: list[Happened] = field(default_factory=list)
     audited: list[Happened] = field(default_factory=list)
+    after_refusal: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     @property
     def tx(self) -> Transaction:
@@ -54,6 +61,24 @@ class Context:
     def audit(self, kind: str, /, **data: Any) -> None:
         """Note an attempt; it is written to the audit trail whatever becomes of the call."""
         self.audited.append(Happened(kind=kind, actor=self.caller.actor, data=data))
+
+
+_running: ContextVar[Context] = ContextVar("running")
+
+
+def running() -> Context:
+    """The call that runs in this task: for plugins, which are not handed it."""
+    return _running.get()
+
+
+@contextmanager
+def run(context: Context) -> Iterator[None]:
+    """Make this the call that runs."""
+    token = _running.set(context)
+    try:
+        yield
+    finally:
+        _running.reset(token)
 
 
 def new_id(prefix: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import msgspec
 from tortoise.exceptions import IntegrityError
 
-from licentia.contract.keys import ListPublicKeys, PublicKeys
+from licentia.contract.keys import ContainerKey, GetKeyManifest, KeyManifest, ListPublicKeys, PublicKeys
 from licentia.crypto import apikeys
+from licentia.crypto.leases import base64url
 from licentia.errors import Unauthenticated
 from licentia.services.context import Context
 from licentia.services.identity import Caller, KeyDigest, KeyPair
@@ -29,8 +31,31 @@ class ApiKeyInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def list_public_keys(request: ListPublicKeys, context: Context) -> PublicKeys:
-    """The keys that leases are, were and will be signed with, read from the folder each time."""
-    return PublicKeys(keys=context.signer.published())
+    """The keys that leases and containers are, were and will be signed with, read from the folder each time."""
+    issuing = context.issuing.manifest().body.issuing
+    return PublicKeys(
+        keys=context.signer.published(),
+        container_keys=[
+            ContainerKey(
+                kid=each.key.kid,
+                suite=each.key.suite,
+                ed25519=base64url(each.key.ed25519),
+                mldsa65=base64url(each.key.mldsa65) or None,
+                not_before=datetime.fromtimestamp(each.not_before, UTC),
+                not_after=datetime.fromtimestamp(each.not_after, UTC),
+                state=each.state,
+            )
+            for each in issuing
+        ],
+    )
+
+
+async def get_key_manifest(request: GetKeyManifest, context: Context) -> KeyManifest:
+    """The manifest that applications trust."""
+    manifest = context.issuing.manifest()
+    return KeyManifest(
+        version=manifest.version, vendor=manifest.vendor, content=base64.b64encode(manifest.to_bytes()).decode()
+    )
 
 
 @cache

@@ -7,6 +7,8 @@ import hashlib
 import msgspec
 
 from licentia.contract.licenses import (
+    ChangedLicense,
+    ChangeLicense,
     ConsumedUnits,
     ConsumeUnits,
     ListLicenses,
@@ -15,22 +17,24 @@ from licentia.contract.licenses import (
     WithdrawLicense,
     WithdrawnLicense,
 )
+from licentia.contract.products import Terms
 from licentia.domain.instants import to_micros
 from licentia.domain.seats import Consume, Consumed
 from licentia.domain.terms import check_validity
-from licentia.errors import LicenseExpired, LicenseNotYetValid, NotFound
+from licentia.errors import LicenseExpired, LicenseNotYetValid, LicenseWithdrawn, NotFound
 from licentia.services.context import Context
 from licentia.services.leases import end_all
 from licentia.services.stock import lock_licenses, save_stock, stock_of, terms_of, units_of, validity_of
+from licentia.services.telling import tell_all
 from licentia.storage import ledger, models
 
 
 async def list_licenses(request: ListLicenses, context: Context) -> UserLicenses:
     """What a user may use now; a license that is not valid yet or no longer is left out."""
     now = await context.db.now()
-    pools = await models.SeatPool.filter(
-        user_id__in=list(context.user.bindings), state="open", leasing=True
-    ).order_by("id")
+    pools = await models.SeatPool.filter(user_id__in=list(context.user.bindings), state="open", leasing=True).order_by(
+        "id"
+    )
     licenses = await models.License.in_bulk({pool.license_id for pool in pools}, "id")
     in_use = await _live_seats([pool.id for pool in pools], to_micros(now), context)
     units = await units_of(licenses)
@@ -108,9 +112,44 @@ async def withdraw_license(request: WithdrawLicense, context: Context) -> Withdr
             mode=request.mode,
             leases_ended=ended,
         )
+        await tell_all({pool.container_id for pool in await models.SeatPool.filter(license_id=license.id)}, context)
     valid = validity_of(license, terms_of(license))
     return WithdrawnLicense(
         license_id=license.id, state=after.state(valid.until, now), reason=request.reason, leases_ended=ended
+    )
+
+
+async def change_license(request: ChangeLicense, context: Context) -> ChangedLicense:
+    """Change terms of a license, and have every container that holds it told."""
+    await context.tx.run(ledger.lock_pools("license_id", request.license_id))
+    licenses = await lock_licenses(id=request.license_id)
+    if not licenses:
+        raise NotFound(f"There is no license {request.license_id!r}.")
+    license = licenses[0]
+    if stock_of(license).standing != "live":
+        raise LicenseWithdrawn(f"License {license.id!r} was withdrawn.")
+    given = msgspec.structs.asdict(request)
+    changes = {name: given[name] for name in Terms.__struct_fields__ if given.get(name) is not None}
+    before = terms_of(license)
+    after = msgspec.structs.replace(before, **changes)
+    pending = 0
+    if after != before:
+        license.terms = msgspec.json.encode(after).decode()
+        await license.save(update_fields=["terms"])
+        valid = validity_of(license, after)
+        pools = models.SeatPool.filter(license_id=license.id).exclude(state="closed")
+        await pools.update(valid_until=valid.until)
+        pending = await tell_all({pool.container_id for pool in await pools}, context)
+        context.record(
+            "license.changed", license_id=license.id, reason=request.reason, changes=msgspec.to_builtins(changes)
+        )
+    return ChangedLicense(
+        license_id=license.id,
+        features=after.features,
+        activation_at=after.activation_at,
+        expires_at=after.expires_at,
+        maintenance_until=after.maintenance_until,
+        updates_pending=pending,
     )
 
 

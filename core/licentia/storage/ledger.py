@@ -94,8 +94,8 @@ def settle(wishes: Sequence[Wish]) -> Work[tuple[list[Outcome], Mark | None]]:
 
 
 def lock_pools(column: str, value: str) -> Work[list[Pool]]:
-    """The pools of one license or activation that are not closed, locked in the order of their ids."""
-    assert column in ("license_id", "activation_id")
+    """The pools of one license, activation or container that are not closed, locked in the order of their ids."""
+    assert column in ("license_id", "activation_id", "container_id")
     where = f"p.{column} = $1 AND p.state <> 'closed'"
     rows = yield Query(f"{_POOLS} WHERE {where} ORDER BY p.id FOR UPDATE OF p", (value,))
     return [_pool(row) for row in rows]

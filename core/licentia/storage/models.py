@@ -79,6 +79,7 @@ class License(Model):
     to_reclaim = fields.BigIntField(default=0)
     standing = fields.CharField(max_length=16, default="live")
     overdraft_placed = fields.BigIntField(default=0)
+    restores = fields.IntField(default=0)
     first_activated_at = InstantField(null=True)
     first_used_at = InstantField(null=True)
     created_at = InstantField()
@@ -116,18 +117,66 @@ class Container(Model):
         unique_together = (("kind", "binding"),)
 
 
+class ContainerState(Model):
+    """What the plugin of a container keeps of it, encrypted. `facts` is JSON for people to read.
+
+    It may be there before the container is: a request is taken before licenses are put in.
+    """
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    state = fields.TextField()
+    facts = fields.TextField()
+
+    class Meta:
+        table = "container_state"
+
+
+class Identity(Model):
+    """A machine that a binding has named, `id` hashes both, and the container that its evidence was used for."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    container = fields.CharField(max_length=255, db_index=True)
+
+    class Meta:
+        table = "identity"
+
+
 class Activation(Model):
-    """Licenses put into a container by one call."""
+    """Licenses put into a container by one call.
+
+    `change` is the number of the container's contents with which the state takes effect: those that have
+    the licenses, or in the state `returning` those that have them no more. `request_id` is the
+    container's own name of the request that they were put in for.
+    """
 
     id = fields.CharField(max_length=64, primary_key=True)
     ticket_id = fields.CharField(max_length=64, db_index=True)
     container_id = fields.CharField(max_length=64, db_index=True)
     state = fields.CharField(max_length=16)
+    change = fields.IntField(default=0)
+    request_id = fields.CharField(max_length=64, null=True)
     activated_at = InstantField()
     ended_at = InstantField(null=True)
+    restore_asked_at = InstantField(null=True)
+    restore_approved = fields.BooleanField(default=False)
 
     class Meta:
         table = "activation"
+
+
+class Allotment(Model):
+    """Units that went away with an activation: `units` of them are off the meter, `used` is what was told so far."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    activation_id = fields.CharField(max_length=64)
+    license_id = fields.CharField(max_length=64)
+    meter = fields.CharField(max_length=64, default="")
+    units = fields.BigIntField()
+    used = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "allotment"
+        unique_together = (("activation_id", "license_id", "meter"),)
 
 
 class SeatPool(Model):

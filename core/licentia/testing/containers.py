@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 import pytest
 
+from licentia.bindings import Binding, Identity, ServerHalf
 from licentia.containers import (
     ContainerBackend,
     ContainerRef,
@@ -16,8 +19,12 @@ from licentia.containers import (
     OfflineDelivery,
     Update,
 )
-from licentia.errors import InternalError, LicensingError, Unavailable
+from licentia.crypto.manifest import Body, Issuing, Manifest, Roots, make
+from licentia.crypto.signing import Signer, SoftwareKey
+from licentia.crypto.suites import ED25519
+from licentia.errors import BindingEvidenceInvalid, InternalError, LicensingError, Unavailable
 from licentia.plugins import flaw
+from licentia.settings import SettingsError
 from licentia.testing.kit import Kit
 
 SEATS = Content(license_id="lic-1", product_code="201001", quantity=3, terms={"license_model": "floating"})
@@ -25,10 +32,25 @@ UNITS = Content(license_id="lic-2", product_code="201002", quantity=1, terms={"u
 
 
 class MemoryHost:
-    """The core, as far as a container sees it: it knows what was recorded, by kind and binding."""
+    """The core, as far as a container sees it, in memory: what it records, remembers and signs with.
 
-    def __init__(self) -> None:
+    Args:
+        bindings: those in use, by name.
+        clock: gives the time; by default this machine's.
+    """
+
+    def __init__(
+        self, bindings: Mapping[str, Binding] | None = None, clock: Callable[[], datetime] | None = None
+    ) -> None:
         self._contents: dict[tuple[str, str], tuple[Content, ...]] = {}
+        self._bindings = dict(bindings or {})
+        self._halves = {name: binding.server() for name, binding in self._bindings.items()}
+        self._clock = clock or (lambda: datetime.now(UTC))
+        self._claims: dict[tuple[str, str], str] = {}
+        self._keys: tuple[SoftwareKey, tuple[Manifest, ...]] | None = None
+        self.states: dict[tuple[str, str], bytes] = {}
+        self.facts: dict[tuple[str, str], Mapping[str, str]] = {}
+        self.noted: list[tuple[str, dict[str, Any]]] = []
 
     def record(self, kind: str, binding: str, contents: tuple[Content, ...]) -> None:
         """Record these as the whole contents of a container."""
@@ -37,6 +59,65 @@ class MemoryHost:
     async def contents(self, kind: str, binding: str) -> tuple[Content, ...]:
         """What was recorded last."""
         return self._contents.get((kind, binding), ())
+
+    async def recall(self, kind: str, binding: str) -> bytes | None:
+        """What was remembered last."""
+        return self.states.get((kind, binding))
+
+    async def remember(self, kind: str, binding: str, state: bytes, facts: Mapping[str, str]) -> None:
+        """Remember it."""
+        self.states[kind, binding] = state
+        self.facts[kind, binding] = facts
+
+    def remember_refusal(self, kind: str, binding: str, state: bytes, facts: Mapping[str, str]) -> None:
+        """Remember it; nothing is rolled back here."""
+        self.states[kind, binding] = state
+        self.facts[kind, binding] = facts
+
+    async def claim(self, binding: str, identity: Identity, container: str) -> None:
+        """Note who used it first."""
+        first = self._claims.setdefault((binding, identity.name), container)
+        if first != container and not identity.fresh:
+            raise BindingEvidenceInvalid(f"Evidence of {identity.name!r} was used before.")
+
+    async def now(self) -> datetime:
+        """The time."""
+        return self._clock()
+
+    def bindings(self) -> tuple[str, ...]:
+        """The names of those that were given."""
+        return tuple(self._bindings)
+
+    def binding(self, name: str) -> Binding:
+        """A binding that was given."""
+        if name not in self._bindings:
+            raise SettingsError(f"the binding {name!r} is not in use")
+        return self._bindings[name]
+
+    def half(self, binding: str) -> ServerHalf:
+        """The server half of one."""
+        self.binding(binding)
+        return self._halves[binding]
+
+    def issuer(self) -> tuple[Signer, tuple[Manifest, ...]]:
+        """A key, and a manifest that a root of its own vouches for."""
+        if self._keys is None:
+            key, root = SoftwareKey.generate(ED25519), SoftwareKey.generate(ED25519)
+            issuing = Issuing(key=key.public, not_before=0, not_after=2**40, state="current")
+            body = Body(
+                version=1,
+                vendor="Test vendor",
+                issued_at=0,
+                roots=Roots(threshold=1, keys=(root.public,)),
+                issuing=(issuing,),
+                suites=(ED25519,),
+            )
+            self._keys = key, (make(body, root),)
+        return self._keys
+
+    def note(self, kind: str, /, **data: Any) -> None:
+        """Note it in `noted`."""
+        self.noted.append((kind, data))
 
 
 class ContainerContract(Kit):

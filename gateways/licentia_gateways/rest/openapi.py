@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from licentia.contract import OPERATIONS, Operation
-from licentia.errors import LicensingError
+from licentia.errors import Forbidden, LicensingError, PayloadTooLarge, Unauthenticated, UnsupportedMediaType
 from licentia.settings import Settings
 from licentia_gateways.problems import MEDIA_TYPE, Problem
 from licentia_gateways.rest import schemas
@@ -138,10 +138,10 @@ def _refusals_of(operation: Operation) -> list[type[LicensingError]]:
 
     The key of an open operation and a body that is not read cannot be wrong.
     """
-    never = {401, 403} if operation.open else set()
+    never: set[type[LicensingError]] = {Unauthenticated, Forbidden} if operation.open else set()
     if not schemas.has_body(operation):
-        never |= {413, 415}
-    possible = [error for error in operation.all_errors if error.status not in never]
+        never |= {PayloadTooLarge, UnsupportedMediaType}
+    possible = [error for error in operation.all_errors if error not in never]
     return sorted(possible, key=lambda error: error.status)
 
 

@@ -19,6 +19,7 @@ from licentia_gateways.soap.shape import Field, Kind, Scalar, Shape, snake
 Read = Callable[[etree._Element], Any]
 Write = Callable[[Any], str]
 
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _UNSAFE = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
@@ -64,7 +65,7 @@ def reader(model: Shape, namespace: str) -> Read:
 def _field_reader(field: Field, namespace: str) -> Read:
     if isinstance(field.type, Shape):
         return reader(field.type, namespace)
-    return {"integer": _read_integer, "boolean": _read_collapsed, "time": _read_collapsed}.get(
+    return {"integer": _read_integer, "boolean": _read_boolean, "time": _read_collapsed}.get(
         field.type.kind, _read_text
     )
 
@@ -80,6 +81,12 @@ def _read_collapsed(element: etree._Element) -> Any:
     if text != (collapsed := text.strip(" \t\r\n")):
         element.text = collapsed
     return collapsed
+
+
+def _read_boolean(element: etree._Element) -> Any:
+    """A boolean of XSD (Part 2, section 3.2.2), which may also be 1 or 0."""
+    text = _read_collapsed(element)
+    return _BOOLEANS.get(text, text) if isinstance(text, str) else text
 
 
 def _read_integer(element: etree._Element) -> Any:

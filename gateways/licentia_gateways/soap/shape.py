@@ -154,6 +154,8 @@ def _xsd_pattern(pattern: str | None) -> str | None:
 
 
 def _with_default(description: str, field: inspect.Field) -> str:
+    if isinstance(field.default, bool):
+        return f"{description} Absent: {str(field.default).lower()}.".strip()
     if isinstance(field.default, str | int):
         return f"{description} Absent: {field.default}.".strip()
     return description

@@ -12,22 +12,32 @@ import click
 from licentia.cli.command import Failure, command
 from licentia.contract import OPERATIONS
 from licentia.crypto.vectors import lease_token
+from licentia.crypto.vectors_documents import sealed_document, signed_document
+from licentia.crypto.vectors_manifest import key_manifest
 from licentia.settings import Settings
+
+VECTORS = {
+    "lease-token.json": lease_token,
+    "signed-document.json": signed_document,
+    "sealed-document.json": sealed_document,
+    "key-manifest.json": key_manifest,
+}
+"""The files of docs/formats.md, by name."""
 
 
 @command("export", example="licentia contract export contract/")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Where to write them.")
 def export(folder: Path) -> None:
-    """Write the OpenAPI document, the WSDLs and a signed lease.
+    """Write the OpenAPI document, the WSDLs and test vectors.
 
     DIR gets openapi.json and a WSDL for each service. They are what a server of this version answers
-    at /openapi.json and /soap/SERVICE?wsdl, with http://localhost:8400 as its address. It also gets
-    lease-token.json, by which a program that checks leases offline is tested: tokens to accept and to
-    refuse. The same version writes the same bytes.
+    at /openapi.json and /soap/SERVICE?wsdl, with http://localhost:8400 as its address. It also gets the
+    test vectors of docs/formats.md, by which programs that read leases, signed and sealed documents and key
+    manifests are tested: what to accept, and what to refuse. The same version writes the same bytes.
     """
     services = sorted({operation.service for operation in OPERATIONS})
     addresses = {"openapi.json": "/openapi.json"} | {f"{each}.wsdl": f"/soap/{each}?wsdl" for each in services}
-    documents = asyncio.run(_documents(addresses)) | {"lease-token.json": lease_token()}
+    documents = asyncio.run(_documents(addresses)) | {name: vector() for name, vector in VECTORS.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in documents.items():
         (folder / name).write_bytes(content)

@@ -75,7 +75,13 @@ async def _serve(listener: socket.socket, folder: Path, info_file: Path | None) 
 
     to_standard_error()
     settings = Settings(
-        data=folder, port=listener.getsockname()[1], shutdown_seconds=2, log_level="warning", log_format="text"
+        data=folder,
+        port=listener.getsockname()[1],
+        shutdown_seconds=2,
+        log_level="warning",
+        log_format="text",
+        bindings=("physical", "none"),
+        container={"act-file": {"bindings": ["physical", "none"]}},
     )
     module, _, name = gateway().partition(":")
     with until_stopped() as stopped:

@@ -62,7 +62,9 @@ def init(folder: Path, database: str, port: int, output: str) -> None:
     config = shlex.quote(str(file))
     click.echo(
         f"Made {folder.absolute()}: licentia.toml, keys/ and the database.\n"
-        "Keep keys/ secret and in the backup: without it no key and no lease of this server can be checked.\n\n"
+        "Keep keys/ secret and in the backup: without it no key and no lease of this server can be checked.\n"
+        "The key in keys/root vouches for all that containers trust, and is best kept elsewhere:\n"
+        f"  licentia key root export DIR --config {config}\n\n"
         f"Next:\n"
         f"  licentia key create --config {config} --scopes admin,sales,depot,licensing\n"
         f"  licentia serve --config {config}\n"

@@ -15,10 +15,27 @@ class Migration(migrations.Migration):
                 ('ticket_id', fields.CharField(db_index=True, max_length=64)),
                 ('container_id', fields.CharField(db_index=True, max_length=64)),
                 ('state', fields.CharField(max_length=16)),
+                ('change', fields.IntField(default=0)),
+                ('request_id', fields.CharField(null=True, max_length=64)),
                 ('activated_at', InstantField()),
                 ('ended_at', InstantField(null=True)),
+                ('restore_asked_at', InstantField(null=True)),
+                ('restore_approved', fields.BooleanField(default=False)),
             ],
             options={'table': 'activation', 'app': 'licentia', 'pk_attr': 'id', 'table_description': 'Licenses put into a container by one call.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='Allotment',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('activation_id', fields.CharField(max_length=64)),
+                ('license_id', fields.CharField(max_length=64)),
+                ('meter', fields.CharField(default='', max_length=64)),
+                ('units', fields.BigIntField()),
+                ('used', fields.BigIntField(default=0)),
+            ],
+            options={'table': 'allotment', 'app': 'licentia', 'unique_together': (('activation_id', 'license_id', 'meter'),), 'pk_attr': 'id', 'table_description': 'Units that went away with an activation: `units` of them are off the meter, `used` is what was told so far.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -69,6 +86,16 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='ContainerState',
+            fields=[
+                ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=64)),
+                ('state', fields.TextField(unique=False)),
+                ('facts', fields.TextField(unique=False)),
+            ],
+            options={'table': 'container_state', 'app': 'licentia', 'pk_attr': 'id', 'table_description': 'What the plugin of a container keeps of it, encrypted. `facts` is JSON for people to read.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='Denial',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
@@ -94,6 +121,15 @@ class Migration(migrations.Migration):
                 ('entries', fields.TextField(unique=False)),
             ],
             options={'table': 'event', 'app': 'licentia', 'unique_together': (('chain', 'last_seq'),), 'pk_attr': 'id', 'table_description': 'The changes of one commit, numbered `first_seq` to `last_seq` in their chain.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='Identity',
+            fields=[
+                ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=64)),
+                ('container', fields.CharField(db_index=True, max_length=255)),
+            ],
+            options={'table': 'identity', 'app': 'licentia', 'pk_attr': 'id', 'table_description': 'A machine that a binding has named, `id` hashes both, and the container that its evidence was used for.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -132,6 +168,7 @@ class Migration(migrations.Migration):
                 ('to_reclaim', fields.BigIntField(default=0)),
                 ('standing', fields.CharField(default='live', max_length=16)),
                 ('overdraft_placed', fields.BigIntField(default=0)),
+                ('restores', fields.IntField(default=0)),
                 ('first_activated_at', InstantField(null=True)),
                 ('first_used_at', InstantField(null=True)),
                 ('created_at', InstantField()),
