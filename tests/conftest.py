@@ -321,6 +321,14 @@ def server(data: Path) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture
+def serve(data: Path) -> Any:
+    """Starts a real server as `server` is, with settings of the test's own: a block with the server."""
+    from licentia.settings import Settings
+
+    return lambda **settings: Server(Settings(data=data, port=0, **settings)).running()
+
+
 @pytest.fixture(scope="session")
 def start_demo() -> Any:
     """Starts `licentia demo` in a folder: a block with the environment in which its address and keys are variables."""
