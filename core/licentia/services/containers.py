@@ -13,9 +13,10 @@ from licentia.contract.containers import (
     ReinstateContainer,
 )
 from licentia.errors import ContainerUnknown, InvalidRequest, NotFound
-from licentia.services.activations import decoded, note_received
 from licentia.services.context import Context
 from licentia.services.hosting import facts_of
+from licentia.services.receiving import note_received
+from licentia.services.showing import decoded
 from licentia.services.stock import lock_licenses
 from licentia.services.telling import encoded, tell
 from licentia.storage import ledger, models

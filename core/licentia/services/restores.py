@@ -10,16 +10,9 @@ import msgspec
 from licentia.containers import OfflineDelivery
 from licentia.contract.activations import Activation, ApproveRestore, RestoreActivation, RestoredActivation
 from licentia.errors import Conflict
-from licentia.services.activations import (
-    check_kind,
-    lock_contents,
-    locked,
-    place_again,
-    provision,
-    shown,
-    take_back,
-)
 from licentia.services.context import Context
+from licentia.services.placing import check_kind, lock_contents, place_again, provision, take_back
+from licentia.services.showing import locked, shown
 from licentia.services.stock import terms_of
 from licentia.storage import models
 

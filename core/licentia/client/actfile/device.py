@@ -21,6 +21,7 @@ from licentia.client.actfile.halves import client_half
 from licentia.client.actfile.held import License
 from licentia.client.actfile.store import Store
 from licentia.client.actfile.trust import follow, newest_of, verify_update
+from licentia.client.faults import Unreachable
 from licentia.crypto import sealing
 from licentia.crypto.sealing import BoxKey
 from licentia.crypto.signing import SoftwareKey
@@ -216,7 +217,7 @@ class ActFile:
             if self._waits_for(request):
                 raise
             receipt = self.receipt()  # another process has taken the answer meanwhile
-        with suppress(LicensingError):  # the next request says the same
+        with suppress(LicensingError, Unreachable):  # the next request says the same
             send(receipt)
         return True
 
