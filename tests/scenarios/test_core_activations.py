@@ -92,9 +92,7 @@ async def test_two_containers_share_a_license(desk: Any) -> None:
     await desk.product()
     order = await desk.order("1", ("1", "cad", 3))
     await desk.activate(order.ticket, "ada", quantity=2)
-    refusal = await desk.refused(
-        TicketExhausted, "ActivateTicket", code=order.ticket, container=BEN, quantity=2
-    )
+    refusal = await desk.refused(TicketExhausted, "ActivateTicket", code=order.ticket, container=BEN, quantity=2)
     assert "1 of 3 seats are left; 2 were asked for" in refusal.detail
     await desk.activate(order.ticket, "ben", quantity=1)
     assert (await desk.checkout("a", "ada", seats=2)).seats_total == 2
@@ -189,6 +187,26 @@ async def test_an_offline_container_gets_bytes_to_carry(both: Any) -> None:
     assert second.delivery.content == "MjogY2FkPTEgY2FkPTE="
     await both.full(NotLicensed)
     assert (await both("ListLicenses", user="ada")).licenses == []
+
+
+async def test_an_offline_container_of_somebody_else_confirms_and_returns(both: Any) -> None:
+    """A container that only confirms is emptied by an update; its receipt says that the licenses are in, or out of it."""
+    await both.product(quantity=2)
+    order = await both.order()
+    vault = {"kind": "vault", "user": "ada", "request": "bWFjaGluZTE="}
+    activation = (await both("ActivateTicket", code=order.ticket, container=vault)).activation_id
+    confirmed = await both("ConfirmActivation", activation_id=activation, receipt="MQ==")
+    assert confirmed.state == "confirmed"
+    returning = await both("ReturnActivation", activation_id=activation)
+    assert (returning.state, returning.delivery.content) == ("returning", "Mjog")
+    await both.refused(Conflict, "ReturnActivation", activation_id=activation, receipt="MQ==")
+    returned = await both("ReturnActivation", activation_id=activation, receipt="Mg==")
+    assert returned.state == "returned"
+    assert (await both("GetTicket", code=order.ticket)).licenses[0].available == 2
+    refusal = await both.refused(
+        InvalidRequest, "ConfirmActivation", activation_id=(await both.activate(order.ticket)).activation_id, receipt=""
+    )
+    assert refusal.problems[0].pointer == "/receipt"
 
 
 async def test_a_broken_container_changes_nothing(open_desk: Callable[..., Any], install: Callable[..., None]) -> None:
