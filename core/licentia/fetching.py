@@ -1,7 +1,8 @@
-"""Fetches a small public document from one of a few known hosts, as a certificate or a set of keys.
+"""Fetches small documents, as a certificate or a set of keys, bounded in size and time.
 
-The address may come out of a document that nobody has verified yet, so it leads only where the list
-of hosts allows, after a redirect too: no proxy, no private address, bounded in size and time.
+`get` asks an address that the operator has chosen. The one that `fetch` is given may come out of a
+document that nobody has verified yet, so it leads only where the list of hosts allows, after a redirect
+too: no proxy, no private address.
 """
 
 from __future__ import annotations
@@ -19,6 +20,25 @@ MAX_REDIRECTS = 2
 
 class FetchError(Exception):
     """The document could not be had; the message is a clause that says at which step and why."""
+
+
+async def get(url: str, *, seconds: float, max_bytes: int) -> bytes:
+    """The document at an address of the operator's, by the proxy of the environment; redirects are not followed.
+
+    Raises:
+        FetchError: it cannot be had.
+    """
+    try:
+        async with (
+            asyncio.timeout(seconds),
+            httpx.AsyncClient(timeout=seconds) as client,
+            client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as reply,
+        ):
+            return await _body(reply, url, max_bytes)
+    except TimeoutError:
+        raise FetchError(f"no answer within {seconds:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise FetchError(f"{url} cannot be reached: {type(error).__name__}: {error}") from None
 
 
 async def fetch(url: str, *, hosts: Collection[str], seconds: float, max_bytes: int) -> bytes:
@@ -85,17 +105,22 @@ async def _get(parts: SplitResult, address: str, max_bytes: int) -> bytes | str:
     literal = f"[{address}]" if ":" in address else address
     url = parts._replace(netloc=f"{literal}{port}", fragment="").geturl()
     headers = {"Host": f"{parts.hostname}{port}", "Accept-Encoding": "identity"}
-    body = bytearray()
     async with (
         httpx.AsyncClient(trust_env=False, timeout=None) as client,  # noqa: S113 - `fetch` limits the whole
         client.stream("GET", url, headers=headers, extensions={"sni_hostname": parts.hostname}) as reply,
     ):
         if reply.has_redirect_location:
             return reply.headers["Location"]
-        if reply.status_code != httpx.codes.OK:
-            raise FetchError(f"{parts.hostname} answered with status {reply.status_code}")
-        async for chunk in reply.aiter_raw():
-            body += chunk
-            if len(body) > max_bytes:
-                raise FetchError(f"{parts.hostname} sent more than {max_bytes} bytes")
+        return await _body(reply, parts.hostname or "", max_bytes)
+
+
+async def _body(reply: httpx.Response, whose: str, max_bytes: int) -> bytes:
+    """The body of a good answer, as far as it may go."""
+    if reply.status_code != httpx.codes.OK:
+        raise FetchError(f"{whose} answered with status {reply.status_code}")
+    body = bytearray()
+    async for chunk in reply.aiter_raw():
+        body += chunk
+        if len(body) > max_bytes:
+            raise FetchError(f"{whose} sent more than {max_bytes} bytes")
     return bytes(body)

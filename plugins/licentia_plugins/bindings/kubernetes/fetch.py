@@ -7,11 +7,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-import httpx
 import structlog
 from joserfc.jwk import Key
 
 from licentia.errors import Unavailable
+from licentia.fetching import FetchError, get
 from licentia.settings import SettingsError
 from licentia_plugins.bindings.kubernetes.tokens import key_set
 
@@ -82,24 +82,10 @@ class KeysOfUrl:
     async def _renew(self) -> None:
         self._asked_at = monotonic()
         try:
-            self._keys = key_set(await self._document())
+            document = await get(self._url, seconds=self._timeout, max_bytes=MAX_DOCUMENT_BYTES)
+            self._keys = key_set(document)
             self._fetched_at, self._failed = monotonic(), False
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+        except (FetchError, ValueError) as error:
             self._failed = True
             reason = f"{type(error).__name__}: {error}"[:300]
             log.warning("kubernetes_keys_not_fetched", url=self._url, reason=reason)
-
-    async def _document(self) -> bytes:
-        body = bytearray()
-        async with (
-            asyncio.timeout(self._timeout),
-            httpx.AsyncClient(timeout=self._timeout) as client,
-            client.stream("GET", self._url, headers={"Accept-Encoding": "identity"}) as reply,
-        ):
-            if reply.status_code != 200:
-                raise ValueError(f"it answered with status {reply.status_code}")
-            async for chunk in reply.aiter_raw():
-                body += chunk
-                if len(body) > MAX_DOCUMENT_BYTES:
-                    raise ValueError(f"it sent more than {MAX_DOCUMENT_BYTES} bytes")
-        return bytes(body)

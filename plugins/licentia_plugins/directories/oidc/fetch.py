@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeVar
 
-import httpx
 import msgspec
 import structlog
 from joserfc.jwk import JWKRegistry, Key
 
+from licentia.fetching import FetchError, get
 from licentia_plugins.directories.oidc.settings import OidcSettings
 
 MAX_DOCUMENT_BYTES = 256 * 1024
@@ -20,10 +20,6 @@ MIN_RSA_MODULUS_CHARACTERS = 342
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-
-class FetchError(Exception):
-    """The keys could not be had; the message says at which step and why."""
 
 
 class _Discovery(msgspec.Struct):
@@ -44,11 +40,11 @@ async def fetch_keys(settings: OidcSettings) -> tuple[Key, ...]:
     Raises:
         FetchError: the issuer cannot be reached in time, or what it answers is not usable.
     """
+    limit = settings.timeout_seconds
     try:
-        limit = settings.timeout_seconds
-        async with asyncio.timeout(limit), httpx.AsyncClient(timeout=limit) as client:
-            url = settings.jwks_url or await _discover(client, settings)
-            published = await _get(client, url, _KeySet)
+        async with asyncio.timeout(limit):
+            url = settings.jwks_url or await _discover(settings)
+            published = await _get(url, _KeySet, limit)
     except TimeoutError:
         raise FetchError(f"no answer within {limit} s") from None
     keys = tuple(key for jwk in published.keys if (key := _usable(jwk)) is not None)
@@ -57,9 +53,9 @@ async def fetch_keys(settings: OidcSettings) -> tuple[Key, ...]:
     return keys
 
 
-async def _discover(client: httpx.AsyncClient, settings: OidcSettings) -> str:
+async def _discover(settings: OidcSettings) -> str:
     url = f"{settings.issuer.rstrip('/')}/.well-known/openid-configuration"
-    found = await _get(client, url, _Discovery)
+    found = await _get(url, _Discovery, settings.timeout_seconds)
     if found.issuer != settings.issuer:
         raise FetchError(f"{url} is of the issuer {found.issuer!r}, not {settings.issuer!r}")
     if not settings.may_fetch(found.jwks_uri):
@@ -67,18 +63,8 @@ async def _discover(client: httpx.AsyncClient, settings: OidcSettings) -> str:
     return found.jwks_uri
 
 
-async def _get(client: httpx.AsyncClient, url: str, wanted: type[T]) -> T:
-    body = bytearray()
-    try:
-        async with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as reply:
-            if reply.status_code != 200:
-                raise FetchError(f"{url} answered with status {reply.status_code}")
-            async for chunk in reply.aiter_raw():
-                body += chunk
-                if len(body) > MAX_DOCUMENT_BYTES:
-                    raise FetchError(f"{url} sent more than {MAX_DOCUMENT_BYTES} bytes")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise FetchError(f"{url} cannot be reached: {type(error).__name__}: {error}") from None
+async def _get(url: str, wanted: type[T], seconds: float) -> T:
+    body = await get(url, seconds=seconds, max_bytes=MAX_DOCUMENT_BYTES)
     try:
         return msgspec.json.decode(body, type=wanted)
     except (ValueError, RecursionError) as error:

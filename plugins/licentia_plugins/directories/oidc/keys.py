@@ -9,7 +9,8 @@ import structlog
 from joserfc.jwk import Key
 
 from licentia.errors import Unavailable
-from licentia_plugins.directories.oidc.fetch import FetchError, fetch_keys
+from licentia.fetching import FetchError
+from licentia_plugins.directories.oidc.fetch import fetch_keys
 from licentia_plugins.directories.oidc.settings import OidcSettings
 
 RETRY_SECONDS = 5
