@@ -190,7 +190,7 @@ async def test_an_offline_container_gets_bytes_to_carry(both: Any) -> None:
 
 
 async def test_an_offline_container_of_somebody_else_confirms_and_returns(both: Any) -> None:
-    """A container that only confirms is emptied by an update; its receipt says that the licenses are in, or out of it."""
+    """A container that only confirms is emptied by an update; its receipt says that the licenses are in it, or out."""
     await both.product(quantity=2)
     order = await both.order()
     vault = {"kind": "vault", "user": "ada", "request": "bWFjaGluZTE="}
