@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from licentia.bindings import Binding, ServerHalf
-from licentia.containers import ContainerBackend, Host, unknown_kind
+from licentia.containers import Contact, ContainerBackend, Host, unknown_kind
 from licentia.contract.plugins import Plugin
 from licentia.directories import Subject, UserClaim, UserDirectory
 from licentia.errors import Forbidden, Unauthenticated
@@ -195,6 +195,11 @@ class Registry:
         if kind not in self._containers:
             raise unknown_kind(kind, sorted(self._containers))
         return self._containers[kind]
+
+    @property
+    def signs(self) -> bool:
+        """Whether a kind of container is in use for which the server signs."""
+        return any(isinstance(container, Contact) for container in self._containers.values())
 
     def directories(self) -> tuple[UserDirectory, ...]:
         """The directories, in the order of the settings."""

@@ -18,9 +18,7 @@ from licentia.testing.containers import SEATS, UNITS
 from licentia_plugins.bindings.none import Unbound
 from licentia_plugins.containers.act_file import ActFile
 
-_SPEC = importlib.util.spec_from_file_location(
-    "exchange_lab", Path(__file__).parents[1] / "unit" / "exchange_lab.py"
-)
+_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).parents[1] / "unit" / "exchange_lab.py")
 assert _SPEC is not None
 assert _SPEC.loader is not None
 lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)

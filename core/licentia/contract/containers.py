@@ -9,7 +9,7 @@ from msgspec import Meta
 from licentia.contract.activations import SPEAKING, Delivery
 from licentia.contract.operation import Operation, Reply, Request
 from licentia.contract.types import ContainerKind, Content, Cursor, Id, Instant, Name, PageSize, Text, User
-from licentia.errors import ContainerUnknown, NotFound
+from licentia.errors import Conflict, ContainerUnknown, NotFound
 
 
 class ContactContainer(Request):
@@ -73,7 +73,7 @@ class ReinstateContainer(Request):
 OPERATIONS = (
     Operation(
         "ContactContainer", "depot", "POST", "/v1/containers/contact", "containers:contact_container",
-        ContactContainer, Contacted, "Speak with the server as a container.", (ContainerUnknown, *SPEAKING),
+        ContactContainer, Contacted, "Speak with the server as a container.", (ContainerUnknown, Conflict, *SPEAKING),
         mutates=True, open=True,
     ),
     Operation(

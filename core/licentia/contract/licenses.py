@@ -25,6 +25,7 @@ from licentia.contract.types import (
     WithdrawMode,
 )
 from licentia.errors import (
+    Conflict,
     LicenseExpired,
     LicenseNotYetValid,
     LicenseWithdrawn,
@@ -149,7 +150,7 @@ OPERATIONS = (
     ),
     Operation(
         "ChangeLicense", "admin", "POST", "/v1/licenses/{license_id}/change", "licenses:change_license",
-        ChangeLicense, ChangedLicense, "Change what a license allows.", (NotFound, LicenseWithdrawn), mutates=True,
+        ChangeLicense, ChangedLicense, "Change what a license allows.", (NotFound, Conflict, LicenseWithdrawn), mutates=True,
     ),
     Operation(
         "ListLicenses", "licensing", "GET", "/v1/users/{user}/licenses", "licenses:list_licenses", ListLicenses,

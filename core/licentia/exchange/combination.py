@@ -118,7 +118,11 @@ def unlock(lock: Lock, half: Callable[[str], ClientHalf]) -> Unlocked:
             weak = weak or opened.weak
         index += len(part.shares)
     if len(shares) >= lock.threshold:
-        return Unlocked(sharing.combine(dict(list(shares.items())[: lock.threshold])), tuple(changed), weak)
+        try:
+            secret = sharing.combine(dict(list(shares.items())[: lock.threshold]))
+        except ValueError:
+            raise DocumentInvalid("The shares of the lock are none.") from None
+        return Unlocked(secret, tuple(changed), weak)
     if not refusals:
         raise DocumentInvalid("The lock asks for more than its bindings can give.")
     if len(lock.parts) == 1:

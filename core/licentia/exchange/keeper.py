@@ -13,6 +13,7 @@ from licentia.crypto import envelope, sealing
 from licentia.errors import (
     BindingEvidenceInvalid,
     BindingMismatch,
+    Conflict,
     ContainerKindNotAllowed,
     ContainerUnknown,
     DocumentInvalid,
@@ -38,7 +39,7 @@ class Keeper:
 
         Raises:
             DocumentInvalid: it is neither, or its signature is wrong.
-            ContainerUnknown: it comes from a container that this server has never seen, or has given up.
+            ContainerUnknown: it comes from a container, or from a state of one, that this server has never seen.
             UpdateOutOfOrder: it is older than what the container said before.
             ForkDetected: it comes from a copy, and the vendor refuses copies.
             BindingEvidenceInvalid, BindingMismatch: its evidence proves too little, or another machine.
@@ -71,6 +72,8 @@ class Keeper:
 
         Raises:
             ContainerUnknown: the container never sent a request.
+            ContainerKindNotAllowed: a license must not be in a container that is bound like this one.
+            Conflict: they are more than fits into an update.
         """
         track = await self._existing(container)
         self._check_fit(track, contents)
@@ -110,6 +113,11 @@ class Keeper:
         plain = msgspec.json.encode(Contents(vendor=manifests[-1].vendor, held=held))
         box = sealing.seal_to(track.box, header, sealing.seal(track.secret, header, plain))
         document = envelope.sign(UPDATE, msgspec.json.encode(msgspec.structs.replace(update, box=box)), signer)
+        if len(document) > messages.UPDATE_LIMIT:
+            raise Conflict(
+                f"The container would hold more than fits into an update ({len(document)} bytes).",
+                help="Activate into another container, or ask the vendor for shorter `protected_data`.",
+            )
         return issue(track, update.sequence, document, change)
 
     async def _take_receipt(self, track: Track, said: Statement) -> Received:
@@ -127,11 +135,17 @@ class Keeper:
         return self._told(track)
 
     async def _forked(self, track: Track, said: Statement, now: int) -> Track:
-        """A copy asks: as the vendor's policy says."""
-        track = msgspec.structs.replace(
-            track, forks=track.forks + 1, forked_at=now if track.forked_at is None else track.forked_at
-        )
-        known = track.head_after(said.sequence) == said.head
+        """A copy asks: as the vendor's policy says.
+
+        From a state so old that it is not remembered nothing can be served. It may as well be an old file
+        that somebody sends again, so it is refused and noted, and not held against the container.
+        """
+        head = track.head_after(said.sequence)
+        known = head == said.head
+        if head is not None:
+            track = msgspec.structs.replace(
+                track, forks=track.forks + 1, forked_at=now if track.forked_at is None else track.forked_at
+            )
         over = timedelta(seconds=now - (track.forked_at or now)) >= timedelta(days=self._policy.grace_days)
         refused = self._policy.on_fork == "invalidate" or (self._policy.on_fork == "grace" and over)
         self._host.note(
@@ -142,7 +156,7 @@ class Keeper:
             policy=self._policy.on_fork,
             refused=refused or not known,
         )
-        if refused and known:  # what is too old to be told from a stranger's does not end the container
+        if refused and known:  # another past may be that of a server which was set back
             track = msgspec.structs.replace(track, invalid=True)
         if refused or not known:
             self._host.remember_refusal(self._kind, said.container, _encoded(track), _facts(track))
@@ -170,7 +184,9 @@ class Keeper:
             weak = weak or identity.weak
             if identity.name:
                 await self._host.claim(name, identity, said.container)
-        secret, locked = await lock(combination, evidence, {name: self._host.half(name) for name in evidence})
+        secret, locked = await lock(
+            combination, evidence, {name: self._host.half(name) for name in combination.weights}
+        )
         return msgspec.structs.replace(
             track,
             evidence=said.evidence,

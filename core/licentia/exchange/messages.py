@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Collection
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -46,6 +47,12 @@ Amount = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
+
+
+def _once(names: Collection[object], where: str) -> None:
+    """Each of these is there once; ValueError if not."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"something is twice in `{where}`")
 
 
 class Evidence(_Part, frozen=True, kw_only=True):
@@ -93,6 +100,11 @@ class Statement(_Part, frozen=True, kw_only=True):
     returned: Annotated[tuple[Short, ...], Meta(max_length=1000)] = ()
     used: Annotated[tuple[Use, ...], Meta(max_length=1000)] = ()
 
+    def __post_init__(self) -> None:
+        _once([each.binding for each in self.evidence], "evidence")
+        _once(self.returned, "returned")
+        _once([(use.activation_id, use.license_id) for use in self.used], "used")
+
     @property
     def container(self) -> str:
         """The id of the container."""
@@ -112,6 +124,9 @@ class Lock(_Part, frozen=True, kw_only=True):
 
     threshold: Annotated[int, Meta(ge=1, le=64)]
     parts: Annotated[tuple[Sealed, ...], Meta(min_length=1, max_length=8)]
+
+    def __post_init__(self) -> None:
+        _once([part.binding for part in self.parts], "parts")
 
 
 class Update(_Part, frozen=True, kw_only=True):
@@ -166,6 +181,9 @@ class Contents(_Part, frozen=True, kw_only=True):
 
     vendor: Short
     held: tuple[Held, ...]
+
+    def __post_init__(self) -> None:
+        _once([(each.activation_id, each.license_id) for each in self.held], "held")
 
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from licentia.errors import UpdateOutOfOrder
+from licentia.errors import ContainerUnknown, UpdateOutOfOrder
 from licentia.exchange.messages import CHAIN_LIMIT, START, Evidence, Lock, Statement, Use, head_of
 
 HEADS_KEPT = 128
@@ -118,7 +118,8 @@ def judge(track: Track, said: Statement) -> Verdict:
     """What a request of the container means: a new one, a repeat of the last one, or a second copy's.
 
     Raises:
-        UpdateOutOfOrder: it was answered before, or speaks of an update that this server does not know.
+        UpdateOutOfOrder: it was answered before.
+        ContainerUnknown: it speaks of an update that this server does not know.
     """
     known = track.head_after(said.sequence) == said.head
     repeats = said.request_id == track.request_id
@@ -131,7 +132,7 @@ def judge(track: Track, said: Statement) -> Verdict:
             help="Have the container make a new request, and send that.",
         )
     if said.sequence > track.last:
-        raise UpdateOutOfOrder(
+        raise ContainerUnknown(
             f"The container has applied update {said.sequence}; this server has issued {track.last}.",
             help="The server was set back to a backup: ask the vendor to restore the license.",
         )

@@ -117,10 +117,14 @@ MANIFESTS: Mapping[str, Manifest] = {
     "second": _manifest(2, NEW_ROOTS[0], *_AFTER, former_roots=(ROOTS[0].public,)),
     "third": _manifest(3, NEW_ROOTS[0], _issuing(NEXT, "current"), _issuing(NOW, "revoked")),
     "another third": _manifest(3, NEW_ROOTS[0], *_AFTER),
-    "another vendor's": _manifest(1, ROOTS[1], _issuing(NOW, "current")),
-    "hybrid": _manifest(1, HYBRIDS[0], _issuing(HYBRIDS[1], "current"), suites=(HYBRID,)),
+    "another vendor's": _manifest(1, ROOTS[1], _issuing(NEXT, "current")),
+    "hybrid": _manifest(1, HYBRIDS[0], _issuing(HYBRIDS[1], "current"), _issuing(NOW, "old"), suites=(HYBRID,)),
 }
-"""Key manifests, by what the vectors call them. The second hands over to another root; the third revokes a key."""
+"""Key manifests, by what the vectors call them.
+
+The second hands over to another root, the third revokes a key; the hybrid one has an old key whose suite
+does not count any more.
+"""
 
 
 def manifests() -> dict[str, str]:

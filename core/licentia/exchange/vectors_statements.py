@@ -118,8 +118,13 @@ def _refused() -> dict[str, bytes]:
         ),
         **{f"its key is of small order: {name}": _of_small_order(point) for name, point in SMALL_ORDER.items()},
         "its key has 31 octets": _raw({"key": b64(CONTAINER.public.ed25519[:31])}),
+        "its key to seal to has 31 octets": _raw({"box": b64(BOX.public[:31])}),
         "its head has 31 octets": _raw({"head": b64(bytes(31))}),
+        "its head has 33 octets": _raw({"head": b64(bytes(33))}),
         "its request id has 15 octets": _raw({"request_id": b64(bytes(15))}),
+        "the base64 of its request id has bits set in its padding": _raw(
+            {"request_id": b64(FIRST_REQUEST).replace("w==", "x==")}
+        ),
         "its request id is missing": _raw({"request_id": None}),
         "its sequence is below zero": _raw({"sequence": -1}),
         "its sequence is not whole": _raw({"sequence": 1.5}),

@@ -20,7 +20,7 @@ import structlog
 from licentia.contract.operation import Operation, Reply, Request
 from licentia.crypto.apikeys import is_key_id, new_key_id, split_key
 from licentia.crypto.issuingkey import IssuingKey
-from licentia.crypto.keyfolder import KeyFolder
+from licentia.crypto.keyfolder import KeyFolder, KeyFolderError
 from licentia.crypto.leases import LeaseSigner
 from licentia.directories import Subject, UserClaim
 from licentia.domain.seats import Happened
@@ -166,6 +166,11 @@ class Application:
             checks["database"] = f"migrations missing: {', '.join(missing)}" if missing else "ok"
         except Exception as error:
             checks["database"] = f"not reachable ({type(error).__name__})"
+        if self.plugins.signs:
+            try:
+                self.issuing.current()
+            except (LicensingError, KeyFolderError) as error:
+                checks["keys"] = str(error)
         return checks
 
     async def create_key(self, scopes: frozenset[str], name: str = "") -> tuple[str, str]:

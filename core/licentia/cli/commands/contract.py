@@ -10,10 +10,13 @@ from pathlib import Path
 import click
 
 from licentia.cli.command import Failure, command
+from licentia.client.actfile.vectors import act_file_vector
 from licentia.contract import OPERATIONS
 from licentia.crypto.vectors import lease_token
 from licentia.crypto.vectors_documents import sealed_document, signed_document
 from licentia.crypto.vectors_manifest import key_manifest
+from licentia.exchange.vectors_container import container_update
+from licentia.exchange.vectors_statements import request_and_receipt
 from licentia.settings import Settings
 
 VECTORS = {
@@ -21,6 +24,9 @@ VECTORS = {
     "signed-document.json": signed_document,
     "sealed-document.json": sealed_document,
     "key-manifest.json": key_manifest,
+    "request-and-receipt.json": request_and_receipt,
+    "container-update.json": container_update,
+    "act-file.json": act_file_vector,
 }
 """The files of docs/formats.md, by name."""
 
@@ -32,8 +38,9 @@ def export(folder: Path) -> None:
 
     DIR gets openapi.json and a WSDL for each service. They are what a server of this version answers
     at /openapi.json and /soap/SERVICE?wsdl, with http://localhost:8400 as its address. It also gets the
-    test vectors of docs/formats.md, by which programs that read leases, signed and sealed documents and key
-    manifests are tested: what to accept, and what to refuse. The same version writes the same bytes.
+    test vectors of docs/formats.md, by which programs that read leases, signed and sealed documents, key
+    manifests and act-files are tested: what to accept, and what to refuse. The same version writes the same
+    bytes.
     """
     services = sorted({operation.service for operation in OPERATIONS})
     addresses = {"openapi.json": "/openapi.json"} | {f"{each}.wsdl": f"/soap/{each}?wsdl" for each in services}

@@ -40,6 +40,9 @@ from licentia.exchange import messages
 from licentia.exchange.combination import Unlocked, unlock
 from licentia.exchange.messages import RECEIPT, REQUEST, Contents, Evidence, Held, Statement, Update, Use
 
+USES_TOLD = 250
+"""How many used licenses a request tells of at the most; more would not fit into it."""
+
 
 class _Open(NamedTuple):
     """The file as it was read, and what was found in it."""
@@ -90,10 +93,11 @@ class ActFile:
         Raises:
             Conflict: there is one, for other bindings.
         """
+        names = tuple(dict.fromkeys(bindings))
         with self._store.alone():
             if self._store.read() is not None:
                 opened = self._open()
-                if opened.state.bindings != tuple(bindings):
+                if opened.state.bindings != names:
                     raise Conflict(
                         f"{self._store.path} is bound by {'+'.join(opened.state.bindings)}.",
                         help="Choose another file, or delete this one if nothing was activated into it.",
@@ -104,7 +108,7 @@ class ActFile:
                 key=SoftwareKey.generate(ED25519).to_bytes(),
                 box=BoxKey.generate().to_bytes(),
                 name=platform.node()[:200],
-                bindings=tuple(bindings),
+                bindings=names,
                 manifest=newest_of(trust).version,
             )
             self._save(with_state(File(format=FORMAT, trust=(self._trust,), state=b""), state, None))
@@ -146,7 +150,7 @@ class ActFile:
         documents = messages.split(chain)
         with self._store.alone():
             opened = self._open()
-            state, trust = opened.state, opened.file.trust
+            state, trust = opened.state, follow(self._trust, opened.file.trust)
             newest: tuple[Update, bytes] | None = None
             answered = False
             for document in documents:
@@ -160,14 +164,14 @@ class ActFile:
                     newest = (update, document)
                     answered = answered or update.request_id == opened.state.request_id is not None
             if newest is None:
-                raise UpdateOutOfOrder(
-                    f"This container holds update {state.sequence}, and no update of the file follows it."
-                )
+                raise _out_of_order(state, documents)
             update, document = newest
             unlocked = unlock(update.lock, self._half)
             contents = _opened(update, BoxKey.from_bytes(state.box), unlocked)
-            file = File(format=FORMAT, trust=trust, update=document, state=b"")
-            state = msgspec.structs.replace(state, manifest=newest_of(trust).version)
+            # An older application may follow from an older manifest than this one brings.
+            kept = follow(opened.file.trust[0], (*opened.file.trust[1:], *trust))
+            file = File(format=FORMAT, trust=kept, update=document, state=b"")
+            state = msgspec.structs.replace(state, manifest=newest_of(kept).version)
             state = _after(opened.state, state, update, contents, answered)
             self._save(with_state(file, state, unlocked.secret))
         return self._stated(state, RECEIPT)
@@ -343,7 +347,7 @@ class ActFile:
             at=self._machine_time(),
             evidence=evidence,
             returned=state.returned,
-            used=state.used,
+            used=_told(state.used),
         )
         return messages.sign_statement(statement, kind, key)
 
@@ -383,6 +387,15 @@ class ActFile:
         return messages.container_id(SoftwareKey.from_bytes(state.key).public.ed25519)
 
 
+def _out_of_order(state: State, documents: list[bytes]) -> UpdateOutOfOrder:
+    if state.head in map(messages.head_of, documents):
+        return UpdateOutOfOrder(
+            f"This container holds the update already, as its number {state.sequence}.",
+            help="Nothing is left to do here; its next request or contact tells the server.",
+        )
+    return UpdateOutOfOrder(f"This container holds update {state.sequence}, and no update of the file follows it.")
+
+
 def _after(before: State, state: State, update: Update, contents: Contents, answered: bool) -> State:
     """The state once an update has taken effect."""
     held = {each.activation_id for each in contents.held}
@@ -415,6 +428,11 @@ def _held(opened: _Open) -> tuple[Held, ...]:
 def _use(state: State, held: Held) -> Use | None:
     mine = (held.activation_id, held.license_id)
     return next((use for use in state.used if (use.activation_id, use.license_id) == mine), None)
+
+
+def _told(used: tuple[Use, ...]) -> tuple[Use, ...]:
+    """As much as fits into a statement: units first, as only the latest count of them is right."""
+    return tuple(sorted(used, key=lambda use: not use.units)[:USES_TOLD])
 
 
 def _unused(held: Held) -> Use:

@@ -123,6 +123,7 @@ def _refused() -> dict[str, dict[str, Any]]:
         "the manifests are in another order": case(encode(changed(CHAIN, trust=CHAIN.trust[::-1]))),
         "the manifest is one of another vendor": case(encode(changed(HELD, trust=(foreign,)))),
         "the application is of another vendor": case(encode(HELD), trust="another vendor's"),
+        "the application is of another vendor, and the file is new": case(encode(NEW), trust="another vendor's"),
         "the application knows that the key was revoked": case(encode(HELD), trust="third"),
         "its bindings do not open here": case(encode(HELD), here=["beta"]),
         "one of its bindings does not open here, where all have to": case(encode(CHAIN), here=["alpha"]),
@@ -141,7 +142,7 @@ def _badly_written() -> dict[str, dict[str, Any]]:
     text = encode(HELD)
     return {
         "its format is another": raw(format="licentia-act-file-2"),
-        "it has no manifest": raw(trust=[]),
+        "it has no manifest": case(encode(act_file(FIRST, AFTER_FIRST, trust=()))),
         "a member is unknown": raw(more=1),
         "a member is missing": case(as_json({name: each for name, each in said(NEW).items() if name != "update"})),
         "the members are in another order": case(as_json(reversed_members(good))),
