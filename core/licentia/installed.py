@@ -65,7 +65,7 @@ FACADE = (
 )
 """What the core calls; a plugin writes the methods of the same names with an underscore."""
 
-USED_BY = {"binding": "bindings", "container": "containers", "directory": "directories"}
+USED_BY = {"binding": "bindings", "connector": "[connector]", "container": "containers", "directory": "directories"}
 """The setting that names the plugins of a kind that are in use."""
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")

@@ -183,6 +183,8 @@ class Registry:
             name: plugins.start("directory", name, settings.directory.get(name, {}))
             for name in dict.fromkeys(settings.directories)
         }
+        for name, table in settings.connector.items():
+            plugins.start("connector", name, table)
         plugins.check_tables("container", settings.container)
         plugins.check_tables("directory", settings.directory)
 

@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     directory: dict[str, dict[str, Any]] = {}
     container: dict[str, dict[str, Any]] = {}
     binding: dict[str, dict[str, Any]] = {}
+    connector: dict[str, dict[str, Any]] = {}
 
     @property
     def database_url(self) -> str:

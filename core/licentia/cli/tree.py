@@ -158,6 +158,9 @@ COMMANDS: Mapping[str, Entry] = {
             "request": Own("licentia.cli.commands.container:request", "Write the request for the server."),
             "apply": Own("licentia.cli.commands.container:apply", "Take the server's answer into the act-file."),
             "show": Own("licentia.cli.commands.container:show", "Show the licenses in an act-file."),
+            "receipt": Own(
+                "licentia.cli.commands.container:receipt", "Write the receipt of what an act-file holds, once more."
+            ),
             "check": Own("licentia.cli.commands.container:check", "Use a license as an application does."),
             "return": Own("licentia.cli.commands.container:return_", "Give up licenses here, and write the receipt."),
             "contact": Own(
@@ -233,6 +236,14 @@ COMMANDS: Mapping[str, Entry] = {
             "seal": Own("licentia.cli.commands.binding:seal", "Seal a random secret to a machine."),
             "unseal": Own("licentia.cli.commands.binding:unseal", "Open a record on a machine."),
             "verify": Own("licentia.cli.commands.binding_verify:verify", "Verify an identity document."),
+        },
+    ),
+    "connector": Noun(
+        "Connectors: what a business system's messages mean.",
+        {
+            "normalise": Own(
+                "licentia.cli.commands.connector:normalise", "Show which changes of orders a delivery means."
+            )
         },
     ),
     "soap": Noun(

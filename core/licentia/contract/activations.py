@@ -11,6 +11,7 @@ from licentia.contract.types import (
     ActivationState,
     ContainerKind,
     Content,
+    Delivered,
     Id,
     Instant,
     Name,
@@ -125,7 +126,7 @@ class Delivery(Reply):
 
     media_type: str
     filename: str
-    content: Content
+    content: Delivered
 
 
 class Activation(Reply, kw_only=True):

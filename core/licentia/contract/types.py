@@ -71,6 +71,9 @@ Email = Annotated[str, text("An e-mail address; not checked further.", max_lengt
 Content = Annotated[
     str, matching(r"[A-Za-z0-9+/= \t\r\n]*", "Bytes in base64 (RFC 4648).", max_length=196_608, min_length=0)
 ]
+Delivered = Annotated[
+    str, matching(r"[A-Za-z0-9+/= \t\r\n]*", "Bytes in base64 (RFC 4648).", max_length=4_194_304, min_length=0)
+]
 Cursor = Annotated[
     str,
     matching(r"[A-Za-z0-9._~\-]*", "Where to go on: `next_cursor` of the page before.", max_length=1024, min_length=0),

@@ -41,6 +41,7 @@ async def contact_container(request: ContactContainer, context: Context) -> Cont
     await note_received(backend, container, received, context)
     if not received.asks:
         return Contacted(container_id=container.id, delivery=None)
+    await container.refresh_from_db()  # what came of it may have told the container already
     delivery = await backend.pending(ref) if received.answered else await tell(container, backend)
     context.record("container.contacted", container_id=container.id, again=received.answered)
     return Contacted(container_id=container.id, delivery=None if delivery is None else encoded(delivery))

@@ -103,13 +103,33 @@ def show(file: Path, output: str) -> None:
 
     It opens on its own machine only.
     """
-    held = msgspec.to_builtins(_opened(file).licenses())
+    act_file = _opened(file)
+    held, changed = msgspec.to_builtins(act_file.licenses()), act_file.changed()
     if output == "json":
-        click.echo(json.dumps({"licenses": held}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"licenses": held, "changed": changed}, indent=2, ensure_ascii=False))
         return
+    if changed:
+        click.echo(
+            f"Changed on this machine: {', '.join(changed)}. Next, before more of it does: licentia container contact.",
+            err=True,
+        )
     columns = ("product_code", "name", "quantity", "expires_at", "contact_by", "activation_id")
     rows = [{name: each[name] for name in columns} for each in held]
     click.echo(table(rows) if rows else "No licenses. Next: licentia container request, and carry it to the server.")
+
+
+@with_options(output_option())
+@command("receipt", example="licentia container receipt cad.act --out cad.receipt")
+@_file_argument()
+@_out_option("the receipt")
+def receipt(file: Path, out: Path | None, output: str) -> None:
+    """Write the receipt of what an act-file holds, once more.
+
+    It is the same that `apply` wrote. The next request of the container tells the server as much.
+    """
+    out = out or file.with_suffix(".receipt")
+    _write(out, _opened(file).receipt())
+    _tell(output, {"receipt": str(out)}, f"Wrote {out}.")
 
 
 @with_options(output_option())

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -19,10 +19,21 @@ from licentia.client.actfile.clock import SAVE_SECONDS, Now, remember, tell
 from licentia.client.actfile.file import FORMAT, REQUESTS_KEPT, File, State, decode, encode, state_of, with_state
 from licentia.client.actfile.halves import client_half
 from licentia.client.actfile.held import License
+from licentia.client.actfile.opened import (
+    Opened,
+    after,
+    contents_in,
+    held_in,
+    out_of_order,
+    told,
+    unused,
+    use_of,
+    waits_for,
+    with_use,
+)
 from licentia.client.actfile.store import Store
 from licentia.client.actfile.trust import follow, newest_of, verify_update
 from licentia.client.faults import Unreachable
-from licentia.crypto import sealing
 from licentia.crypto.sealing import BoxKey
 from licentia.crypto.signing import SoftwareKey
 from licentia.crypto.suites import ED25519
@@ -38,19 +49,10 @@ from licentia.errors import (
 )
 from licentia.exchange import messages
 from licentia.exchange.combination import Unlocked, unlock
-from licentia.exchange.messages import RECEIPT, REQUEST, Contents, Evidence, Held, Statement, Update, Use
+from licentia.exchange.messages import RECEIPT, REQUEST, Evidence, Held, Statement, Update
 
-USES_TOLD = 250
-"""How many used licenses a request tells of at the most; more would not fit into it."""
-
-
-class _Open(NamedTuple):
-    """The file as it was read, and what was found in it."""
-
-    file: File
-    state: State
-    unlocked: Unlocked | None
-    contents: Contents | None
+OTHERS = 4
+"""How often a contact may find that another process was faster, before it gives up."""
 
 
 class ActFile:
@@ -128,10 +130,13 @@ class ActFile:
         Raises:
             BindingEvidenceInvalid: a binding finds nothing here to give evidence of.
         """
+        return self._asked(lambda state: anew)
+
+    def _asked(self, give_up: Callable[[State], bool]) -> bytes:
         with self._store.alone():
             opened = self._open()
             state = opened.state
-            if state.request_id is None or anew:
+            if state.request_id is None or give_up(state):
                 state = msgspec.structs.replace(state, request_id=secrets.token_bytes(16))
                 self._save_state(opened, state)
         assert state.request_id is not None
@@ -164,15 +169,15 @@ class ActFile:
                     newest = (update, document)
                     answered = answered or update.request_id == opened.state.request_id is not None
             if newest is None:
-                raise _out_of_order(state, documents)
+                raise out_of_order(state, documents)
             update, document = newest
             unlocked = unlock(update.lock, self._half)
-            contents = _opened(update, BoxKey.from_bytes(state.box), unlocked)
+            contents = contents_in(update, BoxKey.from_bytes(state.box), unlocked)
             # An older application may follow from an older manifest than this one brings.
             kept = follow(opened.file.trust[0], (*opened.file.trust[1:], *trust))
             file = File(format=FORMAT, trust=kept, update=document, state=b"")
             state = msgspec.structs.replace(state, manifest=newest_of(kept).version)
-            state = _after(opened.state, state, update, contents, answered)
+            state = after(opened.state, state, update, contents, answered)
             self._save(with_state(file, state, unlocked.secret))
         return self._stated(state, RECEIPT)
 
@@ -189,7 +194,7 @@ class ActFile:
         with self._store.alone():
             opened = self._open()
             if activation_id not in opened.state.returned:
-                if activation_id not in {held.activation_id for held in _held(opened)}:
+                if activation_id not in {held.activation_id for held in held_in(opened)}:
                     raise NotFound(f"This container holds no activation {activation_id!r}.")
                 returned = (*opened.state.returned, activation_id)
                 opened = self._save_state(opened, msgspec.structs.replace(opened.state, returned=returned))
@@ -208,27 +213,35 @@ class ActFile:
             LicensingError: the server refuses.
         """
         request = self.request()
-        try:
-            answer = send(request)
-        except UpdateOutOfOrder:
-            request = self.request(anew=self._waits_for(request))
+        for _ in range(OTHERS):
+            try:
+                answer = send(request)
+                break
+            except UpdateOutOfOrder:  # by a copy of this container, or by another process
+                request = self._asked(partial(waits_for, request))
+        else:
             answer = send(request)
         if answer is None:
             return False
         try:
             receipt = self.apply(answer)
         except UpdateOutOfOrder:
-            if self._waits_for(request):
+            if waits_for(request, self._open().state):
                 raise
             receipt = self.receipt()  # another process has taken the answer meanwhile
         with suppress(LicensingError, Unreachable):  # the next request says the same
             send(receipt)
         return True
 
+    def changed(self) -> tuple[str, ...]:
+        """What differs here from when the file was bound, as `binding.feature`; the next contact binds it anew."""
+        opened = self._open()
+        return () if opened.unlocked is None else opened.unlocked.changed
+
     def licenses(self) -> list[License]:
         """What this container holds, used up or not."""
         opened = self._open()
-        return [rules.shown(held, _use(opened.state, held)) for held in _held(opened)]
+        return [rules.shown(held, use_of(opened.state, held)) for held in held_in(opened)]
 
     def require(
         self, product_code: str, *, feature: str | None = None, release_date: datetime | None = None
@@ -247,7 +260,7 @@ class ActFile:
             now = self._time(opened.state)
             held = self._usable(opened, now, product_code, feature, release_date)
             opened = self._noted(opened, held, now)
-            return rules.shown(held, _use(opened.state, held))
+            return rules.shown(held, use_of(opened.state, held))
 
     def consume(self, product_code: str, units: int, *, request_id: str, meter: str = "") -> int:
         """Use up units, once per `request_id`; what is left of them.
@@ -265,16 +278,16 @@ class ActFile:
             now = self._time(opened.state)
             held = self._usable(opened, now, product_code, None, None, meter=meter)
             opened = self._noted(opened, held, now)
-            use = rules.consume(held, _use(opened.state, held) or _unused(held), meter, units)
+            use = rules.consume(held, use_of(opened.state, held) or unused(held), meter, units)
             left = held.units.get(meter, 0) - use.units[meter]
             consumed = dict([*opened.state.consumed.items(), (request_id, left)][-REQUESTS_KEPT:])
-            state = msgspec.structs.replace(opened.state, used=_with(opened.state.used, use), consumed=consumed)
+            state = msgspec.structs.replace(opened.state, used=with_use(opened.state.used, use), consumed=consumed)
             self._save_state(opened, state)
             return left
 
     def _usable(
         self,
-        opened: _Open,
+        opened: Opened,
         now: Now,
         product_code: str,
         feature: str | None,
@@ -283,12 +296,12 @@ class ActFile:
     ) -> Held:
         refusal: LicensingError | None = None
         at = datetime.fromtimestamp(now.at, UTC)
-        candidates = [held for held in _held(opened) if held.product_code == product_code]
+        candidates = [held for held in held_in(opened) if held.product_code == product_code]
         if meter is not None:
             candidates = [held for held in candidates if meter in held.units] or candidates
         for held in sorted(candidates, key=lambda held: (held.valid_until is None, held.valid_until or 0)):
             try:
-                rules.check(held, _use(opened.state, held), at, feature=feature, release_date=release_date)
+                rules.check(held, use_of(opened.state, held), at, feature=feature, release_date=release_date)
             except LicensingError as error:
                 refusal = refusal or error
             else:
@@ -300,21 +313,21 @@ class ActFile:
                 return held
         raise refusal or NotLicensed(f"This container holds no license for {product_code!r}.")
 
-    def _noted(self, opened: _Open, held: Held, now: Now) -> _Open:
+    def _noted(self, opened: Opened, held: Held, now: Now) -> Opened:
         """Write down that the license is used now, if that is news."""
         state = opened.state
-        use = _use(state, held) or _unused(held)
+        use = use_of(state, held) or unused(held)
         if use.first_used_at is None:
             use = msgspec.structs.replace(use, first_used_at=now.at)
         running = self._running(state)
         self._counted = self._counted and now.behind
         progress = running if now.behind else now.at - state.seen.latest
         due = progress >= SAVE_SECONDS or (now.behind and not self._counted)
-        if use == _use(state, held) and not due:
+        if use == use_of(state, held) and not due:
             return opened
         seen = remember(self._machine_time(), state.seen, running)
         self._steady, self._latest, self._counted = time.monotonic(), seen.latest, now.behind
-        return self._save_state(opened, msgspec.structs.replace(state, seen=seen, used=_with(state.used, use)))
+        return self._save_state(opened, msgspec.structs.replace(state, seen=seen, used=with_use(state.used, use)))
 
     def _time(self, state: State) -> Now:
         return tell(self._machine_time(), state.seen, self._running(state))
@@ -329,11 +342,6 @@ class ActFile:
             self._steady = time.monotonic()
         return int(time.monotonic() - self._steady)
 
-    def _waits_for(self, request: bytes) -> bool:
-        """Whether the container still is as it was when it made this request, and waits for the answer."""
-        said, state = messages.read_statement(request, REQUEST), self._open().state
-        return (said.request_id, said.head) == (state.request_id, state.head)
-
     def _stated(self, state: State, kind: str, evidence: tuple[Evidence, ...] = ()) -> bytes:
         key = SoftwareKey.from_bytes(state.key)
         statement = Statement(
@@ -347,11 +355,11 @@ class ActFile:
             at=self._machine_time(),
             evidence=evidence,
             returned=state.returned,
-            used=_told(state.used),
+            used=told(state.used),
         )
         return messages.sign_statement(statement, kind, key)
 
-    def _open(self) -> _Open:
+    def _open(self) -> Opened:
         data = self._store.read()
         if data is None:
             raise ContainerUnknown(
@@ -360,13 +368,13 @@ class ActFile:
         file = decode(data)
         trust = follow(self._trust, file.trust)
         if file.update is None:
-            return _Open(file, state_of(file, None), None, None)
+            return Opened(file, state_of(file, None), None, None)
         update, _ = verify_update(file.update, trust)
         unlocked = self._unlocked(file.update, update)
         state = state_of(file, unlocked.secret)
         if messages.head_of(file.update) != state.head:
             raise DocumentInvalid("The act-file's update is not the one that its state belongs to.")
-        return _Open(file, state, unlocked, _opened(update, BoxKey.from_bytes(state.box), unlocked))
+        return Opened(file, state, unlocked, contents_in(update, BoxKey.from_bytes(state.box), unlocked))
 
     def _unlocked(self, document: bytes, update: Update) -> Unlocked:
         """What the bindings open, looked up again now and then."""
@@ -375,7 +383,7 @@ class ActFile:
             self._looked = (head, unlock(update.lock, self._half), now)
         return self._looked[1]
 
-    def _save_state(self, opened: _Open, state: State) -> _Open:
+    def _save_state(self, opened: Opened, state: State) -> Opened:
         secret = opened.unlocked.secret if opened.unlocked is not None else None
         self._save(with_state(opened.file, state, secret))
         return opened._replace(state=state)
@@ -385,60 +393,3 @@ class ActFile:
 
     def _id(self, state: State) -> str:
         return messages.container_id(SoftwareKey.from_bytes(state.key).public.ed25519)
-
-
-def _out_of_order(state: State, documents: list[bytes]) -> UpdateOutOfOrder:
-    if state.head in map(messages.head_of, documents):
-        return UpdateOutOfOrder(
-            f"This container holds the update already, as its number {state.sequence}.",
-            help="Nothing is left to do here; its next request or contact tells the server.",
-        )
-    return UpdateOutOfOrder(f"This container holds update {state.sequence}, and no update of the file follows it.")
-
-
-def _after(before: State, state: State, update: Update, contents: Contents, answered: bool) -> State:
-    """The state once an update has taken effect."""
-    held = {each.activation_id for each in contents.held}
-    seen = msgspec.structs.replace(
-        before.seen,
-        latest=update.issued_at if answered else max(before.seen.latest, update.issued_at),
-        wrong_seconds=0 if answered else before.seen.wrong_seconds,
-    )
-    return msgspec.structs.replace(
-        state,
-        request_id=None if answered else before.request_id,
-        seen=seen,
-        used=tuple(use for use in state.used if use.activation_id in held),
-        returned=tuple(each for each in state.returned if each in held),
-        last_contact=update.issued_at if answered else state.last_contact,
-    )
-
-
-def _opened(update: Update, box: BoxKey, unlocked: Unlocked) -> Contents:
-    header = messages.header(update)
-    return messages.contents_of(sealing.unseal(unlocked.secret, header, box.open(header, update.box)))
-
-
-def _held(opened: _Open) -> tuple[Held, ...]:
-    """What may be used: all but what was given up here."""
-    held = opened.contents.held if opened.contents is not None else ()
-    return tuple(each for each in held if each.activation_id not in opened.state.returned)
-
-
-def _use(state: State, held: Held) -> Use | None:
-    mine = (held.activation_id, held.license_id)
-    return next((use for use in state.used if (use.activation_id, use.license_id) == mine), None)
-
-
-def _told(used: tuple[Use, ...]) -> tuple[Use, ...]:
-    """As much as fits into a statement: units first, as only the latest count of them is right."""
-    return tuple(sorted(used, key=lambda use: not use.units)[:USES_TOLD])
-
-
-def _unused(held: Held) -> Use:
-    return Use(activation_id=held.activation_id, license_id=held.license_id)
-
-
-def _with(used: tuple[Use, ...], use: Use) -> tuple[Use, ...]:
-    mine = (use.activation_id, use.license_id)
-    return (*(each for each in used if (each.activation_id, each.license_id) != mine), use)

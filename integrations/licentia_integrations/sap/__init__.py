@@ -1,0 +1,94 @@
+"""sap: IDocs of the type ORDERS05, events of S/4HANA, and the documents that the events point to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from licentia.connectors import Answer, Change, Connector, Delivery, Fetching, Handshake
+from licentia.errors import InvalidRequest
+from licentia_integrations.incoming import check_shown, secrets_of, settings_of
+from licentia_integrations.remote import login_of, needed, odd
+from licentia_integrations.sap import idoc
+from licentia_integrations.sap.events import MAX_EVENTS, NUMBER, Event, of_headers
+from licentia_integrations.sap.odata import SERVICES, Wrapped
+from licentia_integrations.sap.settings import SapSettings
+from licentia_integrations.shops import fetched, read
+
+SERVICE_ROOT = "sap/opu/odata/sap/"
+
+
+class Told(msgspec.Struct):
+    """What tells the kinds of JSON apart: an answer of OData has `d`, an event the version of its form."""
+
+    d: Wrapped | list[Wrapped] | None = None
+    specversion: str | None = None
+    cloudEventsVersion: str | None = None  # noqa: N815 - the name in CloudEvents 0.1
+
+
+class Sap(Connector, Handshake, Fetching):
+    """A sales order earns licenses when it is entered and not blocked."""
+
+    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+        super().__init__(name, settings)
+        self.known = settings_of(SapSettings, name, settings)
+        self._login = login_of(self.known.api)
+
+    def _handshake(self, delivery: Delivery) -> Answer | None:
+        """HTTP webhooks for CloudEvents 1.0, section 4: the sender asks whether it may deliver."""
+        asked = delivery.method == "OPTIONS" and "webhook-request-origin" in delivery.headers
+        return Answer(status=200) if asked else None
+
+    async def _authenticate(self, delivery: Delivery) -> None:
+        check_shown(delivery, secrets_of(self.known.secret))
+
+    def _delivery_id(self, delivery: Delivery) -> str:
+        try:
+            if delivery.body.lstrip()[:1] in (b"{", b"["):
+                names = [each.identity() for each in self._events(delivery) or ()]
+            else:
+                names = [idoc.identity(each) for each in idoc.read_idocs(delivery.body)]
+        except InvalidRequest:
+            names = []
+        named = "\n".join(names).encode("utf-8", "replace") if all(each.strip("/\n") for each in names) else b""
+        return hashlib.sha256(named or delivery.body).hexdigest()
+
+    def _normalise(self, delivery: Delivery) -> tuple[Change, ...]:
+        if delivery.body.lstrip()[:1] not in (b"{", b"["):
+            idocs = idoc.read_idocs(delivery.body)
+            return tuple(change for each in idocs for change in idoc.changes(each, self.known))
+        events = self._events(delivery)
+        if events is not None:
+            return tuple(change for each in events if (change := each.change()))
+        answer = read(delivery.body, Told, "answer of SAP").d
+        if answer is None:
+            raise odd("it is neither an IDoc nor an event nor an answer of OData V2")
+        wrapped = answer if isinstance(answer, list) else [answer]
+        documents = [each for one in wrapped for each in one.documents()]
+        return tuple(change for each in documents for change in each.changes(self.known, delivery.pointer))
+
+    def _events(self, delivery: Delivery) -> list[Event] | None:
+        """The events of a delivery, in any of the three forms; None if it is something else."""
+        if "ce-type" in delivery.headers:
+            return [of_headers(delivery.headers, read(delivery.body, Any, "data of an event"))]
+        if delivery.body.lstrip()[:1] == b"[":
+            events = read(delivery.body, list[Event], "batch of CloudEvents")
+            if len(events) > MAX_EVENTS:
+                raise odd(f"it has more than {MAX_EVENTS} events")
+            return events
+        told = read(delivery.body, Told, "event or document of SAP")
+        if told.specversion or told.cloudEventsVersion:
+            return [read(delivery.body, Event, "CloudEvent")]
+        return None
+
+    async def _fetch(self, pointer: str) -> tuple[Delivery, ...]:
+        entity, _, number = pointer.partition("/")
+        if entity not in SERVICES or not NUMBER.fullmatch(number):
+            return ()
+        api = needed(self.known.api)
+        path = SERVICE_ROOT + SERVICES[entity].format(number)
+        found = await fetched(api.address(path), pointer, {}, self._login)
+        return (found,) if found else ()
