@@ -289,7 +289,7 @@ def test_the_model_holds(model: type[World]) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_the_model_holds_for_long(model: type[World]) -> None:
     """The same, with many and long stories."""
-    check(model, 500, 50)
+    check(model, 150, 50)
 
 
 def test_a_copy_with_a_waiting_request_is_served_once() -> None:
