@@ -63,12 +63,12 @@ def device(service: MetadataServer) -> ClientHalf:
     return Aws("aws", {"metadata_url": service.url, "timeout_seconds": 0.5}).client()
 
 
-async def judged(server: ServerHalf, evidence: bytes, at: datetime = NOW) -> Identity:
+async def judged(server: ServerHalf, evidence: bytes, at: datetime | None = None) -> Identity:
     """What the server half says."""
-    return await server.verify(evidence, Challenge(nonce="n" * 32, at=at))
+    return await server.verify(evidence, Challenge(nonce="n" * 32, at=at or datetime.now(UTC)))
 
 
-async def reason(server: ServerHalf, evidence: bytes, at: datetime = NOW) -> str:
+async def reason(server: ServerHalf, evidence: bytes, at: datetime | None = None) -> str:
     """Why the server half refuses."""
     with pytest.raises(BindingEvidenceInvalid) as refused:
         await judged(server, evidence, at)

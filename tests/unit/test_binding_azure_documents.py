@@ -77,10 +77,10 @@ def real(data: Path, name: str) -> bytes:
 async def judged(server: ServerHalf, evidence: bytes, at: datetime | None = None, nonce: str = NONCE) -> Identity:
     """What the server half says; by itself as of the document's own time."""
     at = at or server._issued_at(evidence)  # type: ignore[attr-defined]
-    return await server.verify(evidence, Challenge(nonce=nonce, at=at))
+    return await server.verify(evidence, Challenge(nonce=nonce, at=at or datetime.now(UTC)))
 
 
-async def reason(server: ServerHalf, evidence: bytes, at: datetime = NOW, nonce: str = NONCE) -> str:
+async def reason(server: ServerHalf, evidence: bytes, at: datetime | None = None, nonce: str = NONCE) -> str:
     """Why the server half refuses."""
     with pytest.raises(BindingEvidenceInvalid) as refused:
         await judged(server, evidence, at, nonce)

@@ -78,12 +78,12 @@ def device(service: MetadataServer) -> ClientHalf:
     return Gcp("gcp", {"metadata_url": service.url, "timeout_seconds": 0.5}).client()
 
 
-async def judged(server: ServerHalf, evidence: bytes, at: datetime = NOW, nonce: str = NONCE) -> Identity:
+async def judged(server: ServerHalf, evidence: bytes, at: datetime | None = None, nonce: str = NONCE) -> Identity:
     """What the server half says."""
-    return await server.verify(evidence, Challenge(nonce=nonce, at=at))
+    return await server.verify(evidence, Challenge(nonce=nonce, at=at or datetime.now(UTC)))
 
 
-async def reason(server: ServerHalf, evidence: bytes, at: datetime = NOW, nonce: str = NONCE) -> str:
+async def reason(server: ServerHalf, evidence: bytes, at: datetime | None = None, nonce: str = NONCE) -> str:
     """Why the server half refuses."""
     with pytest.raises(BindingEvidenceInvalid) as refused:
         await judged(server, evidence, at, nonce)
