@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, M
 from hypothesis import given
 from hypothesis import strategies as st
 
+from licentia.crypto.leases import SigningKey
 from licentia.crypto.signing import SoftwareKey, VerifyKey
 from licentia.crypto.suites import ED25519, HYBRID, SUITES
 from licentia.errors import DocumentInvalid
@@ -150,3 +151,10 @@ def test_a_public_key_is_a_plain_value() -> None:
     key = KEYS[HYBRID].public
     assert pickle.loads(pickle.dumps(key)) == key
     assert {key, key} == {key}
+
+
+def test_no_key_has_an_id_that_looks_like_an_option() -> None:
+    """Ids are typed on command lines, where a dash in front would make them options."""
+    kids = [SoftwareKey.generate(ED25519).public.kid for _ in range(300)]
+    kids += [SigningKey.generate().public.kid for _ in range(300)]
+    assert [kid for kid in kids if kid.startswith("-")] == []

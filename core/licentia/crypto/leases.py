@@ -62,8 +62,10 @@ class SigningKey:
 
     @classmethod
     def generate(cls) -> SigningKey:
-        """A new key."""
-        return cls(Ed25519PrivateKey.generate())
+        """A new key, whose id no command line takes for an option."""
+        while (key := cls(Ed25519PrivateKey.generate())).public.kid.startswith("-"):
+            pass
+        return key
 
     @classmethod
     def from_pem(cls, text: str) -> SigningKey:

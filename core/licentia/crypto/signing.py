@@ -108,14 +108,17 @@ class SoftwareKey:
 
     @classmethod
     def generate(cls, suite: str) -> SoftwareKey:
-        """A new key.
+        """A new key, whose id no command line takes for an option.
 
         Raises:
             ValueError: there is no such suite.
         """
         if suite not in SUITES:
             raise ValueError(f"There is no suite {suite!r}.")
-        return cls(suite, token_bytes(_SEED_BYTES * len(SUITES[suite].algorithms)))
+        length = _SEED_BYTES * len(SUITES[suite].algorithms)
+        while (key := cls(suite, token_bytes(length))).public.kid.startswith("-"):
+            pass
+        return key
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SoftwareKey:
