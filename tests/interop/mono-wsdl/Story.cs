@@ -154,13 +154,15 @@ class Story
         {
             string id = Run + "-" + number, code = Run, user = Run, feature = null, station = null, token;
             var seats = 1;
-            bool seatsGiven = true, limited;
+            bool seatsGiven = true, limited, stateGiven;
+            Licentia.Licensing.LeaseState state;
+            Licentia.Licensing.LicenseSeats[] from;
             DateTime granted, expires;
             long total;
             int renew;
             licensing.CheckoutLicense(ref id, ref code, ref user, ref feature, ref seats, ref seatsGiven, ref station,
-                0, false, DateTime.MinValue, false, out granted, out expires, out seatsInUse, out total, out limited,
-                out renew, out token, out created);
+                0, false, DateTime.MinValue, false, 0, false, 0, false, out granted, out expires, out state,
+                out stateGiven, out from, out seatsInUse, out total, out limited, out renew, out token, out created);
             seconds = Math.Round((expires - granted).TotalSeconds);
         }
     }
@@ -208,11 +210,12 @@ class Story
         Licentia.Depot.ActivationState state;
         Licentia.Depot.ActivatedLicense[] activated;
         Licentia.Depot.Delivery delivery;
-        DateTime activatedAt, endedAt;
-        bool ended;
+        DateTime activatedAt, endedAt, restorableAt;
+        bool ended, restorable;
         var container = new Licentia.Depot.Container {kind = "cloud-lite", user = Run};
         depot.ActivateTicket(ticket, container, null, 0, false, out ticket, out kind, out containerId, out user,
-            out state, out activated, out delivery, out activatedAt, out endedAt, out ended);
+            out state, out activated, out delivery, out activatedAt, out endedAt, out ended,
+            out restorableAt, out restorable);
         Say("activation.state", state);
 
         var leases = new[] {new Lease(licensing, 1), new Lease(licensing, 2), new Lease(licensing, 3)};
