@@ -11,11 +11,12 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
+T = TypeVar("T")
 PREFIX = "LICENTIA_"
 NOT_SETTINGS = frozenset({"CONFIG", "KEY", "KEY_PASSPHRASE", "KEY_PASSPHRASE_FILE", "KEY_STORE", "URL"})
 """Variables with our prefix that the command line and the key stores read; they are no settings of a file."""
@@ -102,10 +103,22 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     return msgspec.structs.replace(settings, data=(folder / settings.data).absolute())
 
 
+def table(values: Mapping[str, Any], wanted: type[T], where: str) -> T:
+    """A plugin's own settings as its struct, whose paths may be texts.
+
+    Raises:
+        SettingsError: one is unknown, missing or wrong; the message begins with `where` and names it.
+    """
+    try:
+        return msgspec.convert(dict(values), wanted, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{where}: {error}") from None
+
+
 def _path(wanted: type, value: Any) -> Any:
-    if wanted is Path and isinstance(value, str):
+    if wanted is Path and isinstance(value, str | Path) and value:
         return Path(value)
-    raise NotImplementedError(wanted)
+    raise ValueError("expected a path")
 
 
 def _override(values: dict[str, Any], path: list[str], text: str) -> None:

@@ -11,12 +11,11 @@ from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-import msgspec
 from msgspec import Meta
 
 from licentia.connectors import Customer, Delivery
 from licentia.errors import InvalidRequest, Unauthenticated
-from licentia.settings import SettingsError
+from licentia.settings import table
 
 Secret = Annotated[str, Meta(min_length=1)]
 Secrets = Secret | Annotated[tuple[Secret, ...], Meta(min_length=1, max_length=8)]
@@ -33,10 +32,7 @@ def settings_of(kind: type[T], name: str, settings: Mapping[str, Any]) -> T:
     Raises:
         SettingsError: one is unknown, missing or wrong; it is named, its value is not repeated.
     """
-    try:
-        return msgspec.convert(settings, kind)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"[connector.{name}] {error}") from None
+    return table(settings, kind, f"[connector.{name}]")
 
 
 def secrets_of(given: Secrets) -> tuple[str, ...]:

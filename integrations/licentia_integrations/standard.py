@@ -54,7 +54,7 @@ class StandardConnector(Connector):
         try:
             self._webhooks = StandardWebhooks(keys, given.tolerance_seconds)
         except ValueError as error:
-            raise SettingsError(f"[connector.{name}] `secret`: {error}") from None
+            raise SettingsError(f"[connector.{name}]: `secret`: {error}") from None
 
     async def _authenticate(self, delivery: Delivery) -> None:
         self._webhooks.verify(delivery.headers, delivery.body, delivery.received_at)

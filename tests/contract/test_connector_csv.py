@@ -125,5 +125,5 @@ def test_quoted_files_are_read_with_any_delimiter(rows: list[tuple[int, str, int
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     """With the name of the setting."""
-    with pytest.raises(SettingsError, match=r"^\[connector.csv\] "):
+    with pytest.raises(SettingsError, match=r"^\[connector.csv\]: "):
         Csv("csv", settings)

@@ -168,5 +168,5 @@ def test_a_dialect_may_be_set() -> None:
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     """With the name of the setting."""
-    with pytest.raises(SettingsError, match=r"^\[connector.keygen-http\] "):
+    with pytest.raises(SettingsError, match=r"^\[connector.keygen-http\]: "):
         KeyGenerator("keygen-http", settings)

@@ -140,5 +140,5 @@ async def test_what_cannot_be_fetched_is_asked_again_later(api: dict[str, str]) 
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     """With the name of the setting; a key goes nowhere unencrypted."""
-    with pytest.raises(SettingsError, match=r"^\[connector.tryton\] "):
+    with pytest.raises(SettingsError, match=r"^\[connector.tryton\]: "):
         Tryton("tryton", settings)

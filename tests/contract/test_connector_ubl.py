@@ -136,7 +136,7 @@ def test_what_needs_no_response_gets_none(peppol: Ubl, shared_data: Path) -> Non
 
 def test_wrong_settings_are_refused() -> None:
     """With the name of the setting."""
-    with pytest.raises(SettingsError, match=r"\[connector.ubl\] .*`secret`"):
+    with pytest.raises(SettingsError, match=r"\[connector.ubl\]: .*`secret`"):
         Ubl("ubl", {})
 
 

@@ -45,5 +45,5 @@ def test_a_real_order_means_its_changes(shared_data: Path) -> None:
 @pytest.mark.parametrize("settings", [{}, {"secret": SECRET, "color": "red"}])
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     """With the name of the setting."""
-    with pytest.raises(SettingsError, match=r"^\[connector.vendure\] "):
+    with pytest.raises(SettingsError, match=r"^\[connector.vendure\]: "):
         Vendure("vendure", settings)

@@ -86,6 +86,6 @@ def test_what_the_server_takes_is_taken() -> None:
 @pytest.mark.parametrize("settings", [{}, {"secret": "whsec_short"}, {"secret": "whpk_AAAA"}, {"secret": "a b"}])
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     """With the name of the setting, and without the secret."""
-    with pytest.raises(SettingsError, match=r"^\[connector.webhook\] .*`secret`") as refusal:
+    with pytest.raises(SettingsError, match=r"^\[connector.webhook\]: .*`secret`") as refusal:
         Webhook("webhook", settings)
     assert "short" not in str(refusal.value)

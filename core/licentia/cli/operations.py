@@ -13,8 +13,9 @@ import msgspec
 from msgspec import inspect
 
 from licentia.cli.backend import Backend, connect
-from licentia.cli.command import Command, Failure, connection_options, epilog, output_option
+from licentia.cli.command import Command, connection_options, epilog, output_option
 from licentia.cli.fields import argument, fields_of, is_nested, option
+from licentia.cli.files import write
 from licentia.cli.forms import FORMS
 from licentia.cli.text import more_pages, next_command, next_page, render
 from licentia.cli.tree import Verb
@@ -66,10 +67,7 @@ def _save(reply: Any, out: Path | None) -> str:
         return "" if out is None else f"There was nothing to write into {out}."
     if out is None:
         return "The update for the container is in the reply: `--out FILE` writes it into a file."
-    try:
-        out.write_bytes(base64.b64decode(delivery.content))
-    except OSError as error:
-        raise Failure(f"{out} cannot be written: {error.strerror}. Repeating the command is safe.") from None
+    write(out, base64.b64decode(delivery.content))
     return f"Wrote {out}.\nNext, on the container's machine: licentia container apply FILE {out}"
 
 

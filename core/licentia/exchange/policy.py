@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from licentia.containers import Host
 from licentia.exchange.combination import Combination
-from licentia.settings import SettingsError
+from licentia.settings import SettingsError, table
 
 OnFork = Literal["flag", "grace", "invalidate"]
 
@@ -41,10 +41,7 @@ class Policy(msgspec.Struct, frozen=True):
         Raises:
             SettingsError: a setting is unknown or wrong, or names a binding that is not in use.
         """
-        try:
-            read = msgspec.convert(dict(settings), _Settings)
-        except msgspec.ValidationError as error:
-            raise SettingsError(str(error)) from None
+        read = table(settings, _Settings, "the table")
         proving = [name for name in host.bindings() if not host.binding(name).trials_only]
         combinations = tuple(map(Combination.of, proving if read.bindings is None else read.bindings))
         for combination in combinations:

@@ -18,6 +18,7 @@ import msgspec
 from licentia.bindings import EVIDENCE_LIMIT, SECRET_BYTES, Challenge, ClientHalf, Fingerprint, Identity, ServerHalf
 from licentia.cli.bindings import find
 from licentia.cli.command import Failure, command, output_option, with_options
+from licentia.cli.files import read
 from licentia.errors import InvalidRequest
 from licentia.settings import SettingsError
 
@@ -46,7 +47,7 @@ def features(dmidecode: Path | None, verbose: bool, output: str) -> None:
     `--verbose` too, that object is `features`, beside `absent`.
     """
     half = _fingerprint(find("physical", {}).client())
-    found = half._features(None if dmidecode is None else _decoded(_read(dmidecode, REPORT_LIMIT)))
+    found = half._features(None if dmidecode is None else _decoded(read(dmidecode, REPORT_LIMIT)))
     if output == "json":
         told = {"features": found.values, "absent": found.absent} if verbose else found.values
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
@@ -121,7 +122,7 @@ def unseal(name: str, record: Path, features: Path | None, output: str) -> None:
     has changed, the record stays shut: the exit code is 2, and the changed features are named.
     """
     client = find(name, {}).client()
-    sealed = _read(record, EVIDENCE_LIMIT)
+    sealed = read(record, EVIDENCE_LIMIT)
     if features is None:
         unsealed = client.unseal(sealed)
     else:
@@ -153,23 +154,12 @@ def _fingerprint(half: ClientHalf) -> Fingerprint:
 def _features_of(file: Path) -> Mapping[str, str]:
     """The object of names and values in this file; InvalidRequest if it holds none."""
     try:
-        return msgspec.json.decode(_read(file, EVIDENCE_LIMIT), type=dict[str, str])
+        return msgspec.json.decode(read(file, EVIDENCE_LIMIT), type=dict[str, str])
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(
             f"{file.name} is not a JSON object of names and texts: {error}.",
             help="`licentia binding features -o json` prints one.",
         ) from None
-
-
-def _read(file: Path, limit: int) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            read = opened.read(limit + 1)
-    except OSError as error:
-        raise Failure(f"{file} cannot be read: {error.strerror}.") from None
-    if len(read) > limit:
-        raise InvalidRequest(f"{file.name} has more than {limit} bytes.", help="Check that it is the file you meant.")
-    return read
 
 
 def _decoded(report: bytes) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from licentia.cli.command import REFUSED, Failure, Output, command, output_option, report, with_options
+from licentia.cli.files import read
 from licentia.cli.text import table
 from licentia.connectors import Change, Connector, Delivery, headers_of
 from licentia.errors import InvalidRequest, Unauthenticated
@@ -140,7 +141,7 @@ def _connector(name: str, settings: Mapping[str, Any]) -> Connector:
 
 
 def _delivery(file: Path, headers: Path | None, **told: Any) -> Delivery:
-    body = _read(file)
+    body = read(file, LARGEST)
     try:
         recorded = msgspec.json.decode(body, type=Recorded)
     except (ValueError, RecursionError):
@@ -162,20 +163,9 @@ async def _understood(connector: Connector, delivery: Delivery, *, authentic: bo
 
 def _text_of(file: Path) -> str:
     try:
-        return _read(file).decode("utf-8")
+        return read(file, LARGEST).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidRequest(f"{file.name} is not UTF-8.", help="Write the headers in UTF-8.") from None
-
-
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            read = opened.read(LARGEST + 1)
-    except OSError as error:
-        raise Failure(f"{file} cannot be read: {error.strerror}.") from None
-    if len(read) > LARGEST:
-        raise InvalidRequest(f"{file.name} has more than {LARGEST} bytes.", help="Check that it is the file you meant.")
-    return read
 
 
 def _text(changes: tuple[Change, ...]) -> str:

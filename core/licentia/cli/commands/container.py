@@ -11,7 +11,8 @@ from typing import Any
 import click
 import msgspec
 
-from licentia.cli.command import Failure, command, output_option, with_options
+from licentia.cli.command import command, output_option, with_options
+from licentia.cli.files import read, write
 from licentia.cli.text import table
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -63,7 +64,7 @@ def request(file: Path, out: Path | None, anew: bool, output: str) -> None:
     no license.
     """
     out = out or file.with_suffix(".request")
-    _write(out, _opened(file).request(anew=anew))
+    write(out, _opened(file).request(anew=anew))
     _tell(
         output,
         {"request": str(out)},
@@ -85,7 +86,7 @@ def apply(file: Path, updates: Path, out: Path | None, output: str) -> None:
     """
     out = out or file.with_suffix(".receipt")
     act_file = _opened(file)
-    _write(out, act_file.apply(_read(updates)))
+    write(out, act_file.apply(read(updates, LARGEST)))
     held = act_file.licenses()
     _tell(
         output,
@@ -128,7 +129,7 @@ def receipt(file: Path, out: Path | None, output: str) -> None:
     It is the same that `apply` wrote. The next request of the container tells the server as much.
     """
     out = out or file.with_suffix(".receipt")
-    _write(out, _opened(file).receipt())
+    write(out, _opened(file).receipt())
     _tell(output, {"receipt": str(out)}, f"Wrote {out}.")
 
 
@@ -159,7 +160,7 @@ def return_(file: Path, activation_id: str, out: Path | None, output: str) -> No
     From this moment on they cannot be used here. The receipt may be made again by the same command.
     """
     out = out or file.with_suffix(".receipt")
-    _write(out, _opened(file).give_back(activation_id))
+    write(out, _opened(file).give_back(activation_id))
     _tell(
         output,
         {"receipt": str(out)},
@@ -202,7 +203,7 @@ def inspect(file: Path, output: str) -> None:
     """
     from licentia.client.actfile import look
 
-    _tell_all(output, look.inspect(_read(file)))
+    _tell_all(output, look.inspect(read(file, LARGEST)))
 
 
 @with_options(output_option())
@@ -216,7 +217,7 @@ def verify(file: Path, keys: Path, output: str) -> None:
     """
     from licentia.client.actfile import look
 
-    _tell_all(output, look.verify(_read(file), _read(keys)))
+    _tell_all(output, look.verify(read(file, LARGEST), read(keys, LARGEST)))
 
 
 def _opened(file: Path) -> Any:
@@ -227,36 +228,20 @@ def _opened(file: Path) -> Any:
 
     if not file.exists():
         raise ContainerUnknown(f"There is no act-file {file}.", help=f"`licentia container new {file}` makes one.")
-    return ActFile(file, trust=decode(_read(file)).trust[0])
+    return ActFile(file, trust=decode(read(file, LARGEST)).trust[0])
 
 
 def _manifest(trust: Path | None, url: str | None) -> bytes:
     if (trust is None) == (url is None):
         raise click.UsageError("Give --trust FILE or --url URL: whose licenses it is for.")
     if trust is not None:
-        return _read(trust)
+        return read(trust, LARGEST)
     from licentia.cli.backend import remote
     from licentia.client.actfile.contact import manifest
 
     assert url is not None
     with remote(url, "") as server:
         return manifest(server)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        if file.stat().st_size > LARGEST:
-            raise Failure(f"{file} is larger than any file of ours.")
-        return file.read_bytes()
-    except OSError as error:
-        raise Failure(f"{file} cannot be read: {error.strerror}.") from None
-
-
-def _write(file: Path, data: bytes) -> None:
-    try:
-        file.write_bytes(data)
-    except OSError as error:
-        raise Failure(f"{file} cannot be written: {error.strerror}.") from None
 
 
 def _utc(day: datetime | None) -> datetime | None:

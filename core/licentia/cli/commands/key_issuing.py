@@ -19,6 +19,7 @@ import click
 
 from licentia.cli.backend import connect, local_settings
 from licentia.cli.command import Failure, command, config_option, connection_options, output_option, with_options
+from licentia.cli.files import read
 from licentia.contract import BY_NAME
 from licentia.contract.keys import GetKeyManifest
 
@@ -66,9 +67,10 @@ def install(signed: Path, output: str, config: Path | None) -> None:
 
     A running server follows within a second. Installing it again changes nothing.
     """
+    from licentia.crypto.manifest import LIMIT
     from licentia.services import issuing_keys
 
-    data = signed.read_bytes()
+    data = read(signed, LIMIT)
     with _local(config) as licentia:
         found = licentia.run(lambda application: issuing_keys.install(application, data))
     _say(_told(found), _gone_over(found), output)
@@ -200,10 +202,10 @@ def sign(draft: Path, folder: Path, output: str) -> None:
     result away: it is what your applications will believe.
     """
     from licentia.crypto.keystores.files import FileStore
-    from licentia.crypto.manifest import unverified_body
+    from licentia.crypto.manifest import LIMIT, unverified_body
     from licentia.crypto.roots import sign_draft
 
-    data = draft.read_bytes()
+    data = read(draft, LIMIT)
     body = unverified_body(data)
     with _usable():
         behind = any("passphrase" in each.kept for each in FileStore(folder).stored())

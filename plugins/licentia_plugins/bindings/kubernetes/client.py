@@ -12,10 +12,10 @@ import msgspec
 from licentia.bindings import ClientHalf, Unsealed
 from licentia.crypto import identity_seal
 from licentia.errors import BindingEvidenceInvalid, BindingMismatch, DocumentInvalid, FieldProblem
+from licentia.settings import table
 from licentia_plugins.bindings.kubernetes import tokens
 from licentia_plugins.bindings.kubernetes.record import Record, read, sealed_to
 from licentia_plugins.bindings.kubernetes.settings import PodSettings
-from licentia_plugins.bindings.kubernetes.settings import read as read_settings
 from licentia_plugins.bindings.kubernetes.tokens import Claims, KeyMissing, TokenError
 
 LEEWAY_SECONDS = 60
@@ -27,7 +27,7 @@ class KubernetesClient(ClientHalf):
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
-        self._settings = read_settings(name, settings, PodSettings)
+        self._settings = table(settings, PodSettings, f"binding.{name}")
 
     def _collect(self, nonce: str) -> bytes:
         token = read_token(self._settings.token_file)

@@ -13,10 +13,11 @@ from joserfc.jwk import Key
 from licentia.bindings import Challenge, Dated, Identity, ServerHalf
 from licentia.crypto import identity_seal
 from licentia.errors import BindingEvidenceInvalid, Unavailable
+from licentia.settings import table
 from licentia_plugins.bindings.kubernetes import tokens
 from licentia_plugins.bindings.kubernetes.fetch import Keys, KeysOfFile, KeysOfUrl
 from licentia_plugins.bindings.kubernetes.record import Record, sealed_to
-from licentia_plugins.bindings.kubernetes.settings import KubernetesSettings, read
+from licentia_plugins.bindings.kubernetes.settings import KubernetesSettings
 from licentia_plugins.bindings.kubernetes.tokens import Claims, KeyMissing, TokenError
 
 
@@ -54,7 +55,7 @@ class KubernetesServer(ServerHalf, Dated):
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
-        self._settings = read(name, settings, KubernetesSettings)
+        self._settings = table(settings, KubernetesSettings, f"binding.{name}")
         self._clusters = tuple(_clusters(self._settings))
 
     async def _verify(self, evidence: bytes, challenge: Challenge) -> Identity:

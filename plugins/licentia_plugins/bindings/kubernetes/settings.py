@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from licentia.contract.types import WHOLE
-from licentia.settings import SettingsError
 
 Issuer = Annotated[str, Meta(min_length=1, max_length=500)]
 Audience = Annotated[str, Meta(max_length=200)]
@@ -57,21 +55,3 @@ class PodSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     token_file: Path = Path("/var/run/secrets/licentia/token")
     api_server: HttpsUrl | None = None
     api_account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-
-
-def read(name: str, values: Mapping[str, Any], wanted: type[T]) -> T:
-    """The settings of one side.
-
-    Raises:
-        SettingsError: one is missing, unknown or wrong; the message names it.
-    """
-    try:
-        return msgspec.convert(values, wanted, dec_hook=_path)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"binding.{name}: {error}") from None
-
-
-def _path(wanted: type, value: Any) -> Any:
-    if wanted is Path and isinstance(value, str | Path) and value:
-        return Path(value)
-    raise ValueError("expected a path")

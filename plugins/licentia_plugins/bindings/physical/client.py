@@ -9,10 +9,11 @@ from typing import Any
 
 from licentia.bindings import ClientHalf, Features, Fingerprint, Unsealed
 from licentia.errors import BindingEvidenceInvalid
+from licentia.settings import table
 from licentia_plugins.bindings.physical import evidence, opening
 from licentia_plugins.bindings.physical import record as records
 from licentia_plugins.bindings.physical.features import digests
-from licentia_plugins.bindings.physical.settings import ClientSettings, read
+from licentia_plugins.bindings.physical.settings import ClientSettings
 
 
 class PhysicalClient(ClientHalf, Fingerprint):
@@ -20,7 +21,7 @@ class PhysicalClient(ClientHalf, Fingerprint):
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
-        self._settings = read(settings, ClientSettings)
+        self._settings = table(settings, ClientSettings, f"binding.{name}")
 
     def _collect(self, nonce: str) -> bytes:
         features = self._features(None)

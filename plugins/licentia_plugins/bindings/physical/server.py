@@ -13,6 +13,7 @@ from Crypto.Cipher import AES
 from licentia.bindings import Challenge, Identity, ServerHalf
 from licentia.crypto import sharing
 from licentia.errors import BindingEvidenceInvalid, FieldProblem
+from licentia.settings import table
 from licentia_plugins.bindings.physical import evidence as evidences
 from licentia_plugins.bindings.physical.features import HARDWARE, WEIGHTS, Name
 from licentia_plugins.bindings.physical.record import (
@@ -24,7 +25,7 @@ from licentia_plugins.bindings.physical.record import (
     key_and_commitment,
     moved,
 )
-from licentia_plugins.bindings.physical.settings import ServerSettings, read
+from licentia_plugins.bindings.physical.settings import ServerSettings
 from licentia_plugins.bindings.physical.tolerance import (
     ENOUGH,
     HARDWARE_THRESHOLD,
@@ -41,7 +42,7 @@ class PhysicalServer(ServerHalf):
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
-        self._settings = read(settings, ServerSettings)
+        self._settings = table(settings, ServerSettings, f"binding.{name}")
 
     async def _verify(self, evidence: bytes, challenge: Challenge) -> Identity:
         digests = evidences.decode(evidence)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
-from licentia.settings import SettingsError
 from licentia_plugins.bindings.physical.tolerance import Tolerance
 
 
@@ -22,18 +20,3 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """`root`: where the machine's own `/sys`, `/proc`, `/etc` and `/run` are, for a service inside a container."""
 
     root: str = "/"
-
-
-Settings = TypeVar("Settings", ServerSettings, ClientSettings)
-
-
-def read(settings: Mapping[str, Any], kind: type[Settings]) -> Settings:
-    """The settings as this kind.
-
-    Raises:
-        SettingsError: one is unknown or wrong; the message names it.
-    """
-    try:
-        return msgspec.convert(settings, kind)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"binding physical: {error}") from None

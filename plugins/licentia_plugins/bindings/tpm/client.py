@@ -14,8 +14,9 @@ from tpm2_pytss.utils import NoSuchIndex, NVReadEK
 
 from licentia.bindings import ClientHalf, Unsealed
 from licentia.errors import BindingEvidenceInvalid, BindingMismatch, FieldProblem
+from licentia.settings import table
 from licentia_plugins.bindings.tpm.messages import Evidence, answer_to, read_record
-from licentia_plugins.bindings.tpm.settings import DeviceSettings, read
+from licentia_plugins.bindings.tpm.settings import DeviceSettings
 from licentia_plugins.bindings.tpm.structures import (
     ENDORSEMENT_TEMPLATE,
     IDENTITY_SEED,
@@ -40,7 +41,7 @@ class TpmClient(ClientHalf):
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
-        self._settings = read(name, settings, DeviceSettings)
+        self._settings = table(settings, DeviceSettings, f"binding.{name}")
 
     def _collect(self, nonce: str) -> bytes:
         try:

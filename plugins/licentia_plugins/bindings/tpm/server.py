@@ -15,10 +15,11 @@ from Crypto.Signature import DSS
 
 from licentia.bindings import Challenge, Identity, ServerHalf
 from licentia.errors import BindingEvidenceInvalid
+from licentia.settings import table
 from licentia_plugins.bindings.tpm import credential, structures
 from licentia_plugins.bindings.tpm.makers import CertificateError, Makers, modulus_of
 from licentia_plugins.bindings.tpm.messages import Evidence, Record, answer_to, read_evidence
-from licentia_plugins.bindings.tpm.settings import TpmSettings, read
+from licentia_plugins.bindings.tpm.settings import TpmSettings
 from licentia_plugins.bindings.tpm.structures import StructureError
 
 
@@ -31,7 +32,7 @@ class TpmServer(ServerHalf):
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
-        self._settings = read(name, settings, TpmSettings)
+        self._settings = table(settings, TpmSettings, f"binding.{name}")
         self._makers = Makers(self._settings.trust)
 
     async def _verify(self, evidence: bytes, challenge: Challenge) -> Identity:
