@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 PROGRAM = """
 import json, sys
@@ -40,3 +42,14 @@ def test_the_ledger_is_measured_by_two_processes(tmp_path: Path) -> None:
     assert told["value"] == told["ratio"] * 100 > 0
     assert told["met"] is True
     assert 0 < told["times"][0] <= told["times"][1] <= told["times"][2]
+
+
+@pytest.mark.slow
+def test_the_costs_of_plugins_are_measured() -> None:
+    """The command that the pages of the plugins name prints a cost for each, and none is nothing."""
+    words = [sys.executable, str(HERE / "plugins.py")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    costs = [float(line.split()[-6]) for line in done.stdout.splitlines() if line.endswith(" times the reference")]
+    assert len(costs) == 13
+    assert min(costs) > 0
