@@ -70,7 +70,9 @@ def activated(licentia: Callable[..., Any], server: Any, ticket: str) -> str:
 
 def test_a_license_is_used_where_it_was_applied(licentia: Callable[..., Any], activated: str) -> None:
     """It is shown, may be used, and a feature that is not in it is refused with exit code 2."""
-    (license,) = licentia("container", "show", "cad.act", "-o", "json")["licenses"]
+    shown = licentia("container", "show", "cad.act", "-o", "json")
+    assert (shown["changed"], shown["weak"]) == ([], True)  # bound to nothing
+    (license,) = shown["licenses"]
     assert (license["quantity"], license["activation_id"]) == (2, activated)
     assert "CAD may be used here until 2099-01-01" in licentia("container", "check", "cad.act", "cad")
     refusal = licentia("container", "check", "cad.act", "cad", "--feature", "max", "-o", "json", code=2)

@@ -105,9 +105,9 @@ def show(file: Path, output: str) -> None:
     It opens on its own machine only.
     """
     act_file = _opened(file)
-    held, changed = msgspec.to_builtins(act_file.licenses()), act_file.changed()
+    held, changed, weak = msgspec.to_builtins(act_file.licenses()), act_file.changed(), act_file.weak()
     if output == "json":
-        click.echo(json.dumps({"licenses": held, "changed": changed}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"licenses": held, "changed": changed, "weak": weak}, indent=2, ensure_ascii=False))
         return
     if changed:
         click.echo(

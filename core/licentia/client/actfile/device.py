@@ -238,6 +238,11 @@ class ActFile:
         opened = self._open()
         return () if opened.unlocked is None else opened.unlocked.changed
 
+    def weak(self) -> bool:
+        """Whether a binding finds so little here that another machine may look the same."""
+        opened = self._open()
+        return opened.unlocked is not None and opened.unlocked.weak
+
     def licenses(self) -> list[License]:
         """What this container holds, used up or not."""
         opened = self._open()
