@@ -52,11 +52,27 @@ _NAMED = (
 _SUMS = "sum(amount) AS amount, sum(seat_seconds) AS seat_seconds, sum(seat_micros) AS seat_micros, max(peak) AS peak"
 
 
-def measured(bins: Sequence[tuple[int, int, int]], dialect: str) -> str:
-    """`WITH` clauses; the last, `measured`, has what each time (slot, begins, ends) adds up to, by owner and reason."""
-    values = ", ".join(f"({place}, {slot}, {begins}, {ends})" for place, (slot, begins, ends) in enumerate(bins))
+def rows_of(mark: str, columns: str, dialect: str) -> str:
+    """A `SELECT` of rows that a value has as a JSON array of arrays; columns are names with types.
+
+    So the text of a query is the same whatever it asks for: databases and drivers keep what they
+    have once understood.
+    """
+    typed = [column.split() for column in columns.split(", ")]
+    if dialect == "postgres":
+        chosen = (f"CAST(value ->> {place} AS {kind}) AS {name}" for place, (name, kind) in enumerate(typed))
+        return f"SELECT {', '.join(chosen)} FROM json_array_elements({mark}::text::json)"
+    chosen = (f"json_extract(value, '$[{place}]') AS {name}" for place, (name, _) in enumerate(typed))
+    return f"SELECT {', '.join(chosen)} FROM json_each({mark})"
+
+
+def measured(mark: str, dialect: str) -> str:
+    """`WITH` clauses; the last, `measured`, has what each time adds up to, by owner and reason.
+
+    The times are the value of a mark, as `bins_of` makes it.
+    """
     return f"""
-    WITH bins(bin, slot, begins, ends) AS ({f"VALUES {values}" if bins else "SELECT 0, 0, 0, 0 WHERE 1 = 0"}),
+    WITH bins AS ({rows_of(mark, "bin bigint, slot bigint, begins bigint, ends bigint", dialect)}),
     lengths(length, longest) AS (VALUES {_LENGTHS}),
     used AS (
       SELECT b.bin, p.pool_id, p.lease_id, p.share_key, p.seats, p.granted_at, {_WITHIN.format(end="ended_at")}
@@ -119,6 +135,11 @@ def measured(bins: Sequence[tuple[int, int, int]], dialect: str) -> str:
     )"""
 
 
+def bins_of(times: Sequence[tuple[int, int, int]]) -> str:
+    """The times (slot, begins, ends), as `measured` is given them."""
+    return msgspec.json.encode([(place, *time) for place, time in enumerate(times)]).decode()
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Which sums are wanted: those of one product code, license or customer (None: of all), after `seen`, so many."""
 
@@ -134,13 +155,9 @@ async def sums(connection: Connection, parts: Sequence[Part], asked: Asked) -> l
 
     `reasons` is a text of `reason:denials`, apart by spaces. A license has the customer "" here.
     """
-    bins = [(part.slot or 0, part.begins, part.ends) for part in parts if not part.level]
-    windows = ", ".join(
-        f"({'CAST(NULL AS bigint)' if part.slot is None else part.slot}, '{part.level}', {part.begins}, {part.ends})"
-        for part in parts
-        if part.level
-    )
-    values: list[Any] = [*asked.seen, asked.limit]
+    bins = bins_of([(part.slot or 0, part.begins, part.ends) for part in parts if not part.level])
+    windows = [(part.slot, part.level, part.begins, part.ends) for part in parts if part.level]
+    values: list[Any] = [*asked.seen, asked.limit, bins, msgspec.json.encode(windows).decode()]
     chosen = []
     text = "::text" if connection.dialect == "postgres" else ""
     for condition, value in (
@@ -152,8 +169,8 @@ async def sums(connection: Connection, parts: Sequence[Part], asked: Asked) -> l
         if value is not None:
             values.append(value)
             chosen.append(condition.format(f"${len(values)}{text}"))
-    sql = f"""{measured(bins, connection.dialect)},
-    windows(slot, level, begins, ends) AS ({f"VALUES {windows}" if windows else "SELECT 0, '', 0, 0 WHERE 1 = 0"}),
+    sql = f"""{measured("$7", connection.dialect)},
+    windows AS ({rows_of("$8", "slot bigint, level text, begins bigint, ends bigint", connection.dialect)}),
     parts AS (
       SELECT * FROM measured UNION ALL
       SELECT coalesce(w.slot, u.start), {_OWNER}, reason, amount, seat_seconds, seat_micros, peak
@@ -216,10 +233,11 @@ async def start(tx: Transaction, until: int) -> None:
 
 async def of_hours(connection: Connection, hours: Sequence[int]) -> list[tuple[Any, ...]]:
     """The sums of hours, of their leases and denials, as rows of `usage_period`."""
-    bins = [(hour, hour, after("hour", hour)) for hour in hours]
+    bins = bins_of([(hour, hour, after("hour", hour)) for hour in hours])
     rows = await connection.rows(
-        f"{measured(bins, connection.dialect)} SELECT 'hour' AS level, slot AS start, {_OWNER}, reason, {_SUMS}"
-        f" FROM measured GROUP BY slot, {_OWNER}, reason"
+        f"{measured('$1', connection.dialect)} SELECT 'hour' AS level, slot AS start, {_OWNER}, reason, {_SUMS}"
+        f" FROM measured GROUP BY slot, {_OWNER}, reason",
+        bins,
     )
     return [_period(row) for row in rows]
 
