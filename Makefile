@@ -20,7 +20,7 @@ test-slow: .venv/.test ## the long proofs, on one Python: killed workers, lost d
 
 test-all: test test-slow ## everything
 
-interop-setup: .venv/.test ## install the SOAP toolkits of other languages (as root on Debian)
+interop-setup: .venv/.test ## install SOAP toolkits of other languages, an ERP and shops (as root on Debian)
 	@.ci/interop setup
 
 interop: .venv/.test ## run every SOAP toolkit that is installed, and write the matrix in docs/soap.md

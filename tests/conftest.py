@@ -271,6 +271,7 @@ class Server:
                     create_app(self.application), log_config=None, lifespan="off", timeout_graceful_shutdown=5
                 )
             )
+            self.application.chain.start()
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             ready.set()
             await self._uvicorn.serve([listener])

@@ -18,10 +18,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, ParamSpec, TypeVar
+from typing import Annotated, Any, BinaryIO, ClassVar, Literal, ParamSpec, TypeVar
 
 import msgspec
 import structlog
@@ -34,6 +34,8 @@ API = 1
 
 ChangeKind = Literal["placed", "changed", "cancelled", "returned", "renewed", "pointer"]
 Short = Annotated[str, Meta(max_length=200)]
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,100}\Z")]
+HeaderValue = Annotated[str, Meta(pattern=r"^[ -~]{0,1000}\Z")]
 P = ParamSpec("P")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -47,7 +49,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         headers: their names in lower case.
         method: of the request, as `POST`.
         url: the address that the system called, with its query, as some sign it.
-        pointer: what this was fetched for; empty if the system sent it.
+        pointer: what this was fetched for, or where in a file it was; empty if the system sent it.
         received_at: when it came, for signatures that grow old.
     """
 
@@ -112,11 +114,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the system gets for its delivery."""
+    """What the system gets for its delivery; `headers` are those it has beside the type of its body."""
 
     status: Annotated[int, Meta(ge=200, le=599)] = 204
     body: bytes = b""
     media_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[HeaderName, HeaderValue] = {}
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +135,20 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     deliveries: tuple[Delivery, ...]
     cursor: str
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file says of one order, all of it: the body and the pointer of a delivery.
+
+    Attributes:
+        line: of the file, on which it begins.
+        of: how many pieces the file has.
+    """
+
+    body: bytes
+    pointer: str
+    line: int
+    of: int
 
 
 class Plugged:
@@ -175,13 +192,23 @@ class Plugged:
 
 
 class Connector(Plugged, ABC):
-    """One business system. `settings` is the table `[connector.NAME]` of the settings file."""
+    """One business system. `settings` are those of the connection `NAME`, without what the core reads of them.
+
+    Attributes:
+        api: the version of the contract that it was written for.
+        changed_places: whether a `changed` with a full snapshot places an order that nobody knows. Not where
+            it may be the state of a subscription, whose order has another number.
+        connected: whether it knows where to reach the system, and as whom; `__init__` sets it. Without,
+            nothing is polled or written back.
+    """
 
     api: ClassVar[int] = API
+    changed_places: ClassVar[bool] = True
+    connected: bool = True
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for contract in (Connector, Handshake, Answering, Fetching, Polling, WriteBack):
+        for contract in (Connector, Handshake, Answering, Fetching, Polling, Importing, WriteBack):
             for name, declared in vars(contract).items():
                 method = cls.__dict__.get(name) if getattr(declared, "__isabstractmethod__", False) else None
                 wanted = inspect.iscoroutinefunction(declared)
@@ -315,6 +342,21 @@ class Polling(Plugged, ABC):
         return page
 
 
+class Importing(Plugged, ABC):
+    """The ability to cut a file of any length, as it was exported, into pieces that are deliveries each."""
+
+    @abstractmethod
+    def _pieces(self, file: BinaryIO) -> Iterator[Piece]:
+        """The pieces, always the same ones in the same order; a file that is cut nowhere is InvalidRequest."""
+
+    def pieces(self, file: BinaryIO) -> Iterator[Piece]:
+        """The pieces of a file that is open at its beginning; errors as in `Connector.normalise`."""
+        found = iter(self._guarded("pieces", self._pieces, file))
+        while (piece := self._guarded("pieces", next, found, None)) is not None:
+            given: Piece = self._checked("pieces", piece, Piece)
+            yield given
+
+
 class WriteBack(Plugged, ABC):
     """The ability to write into the system what came of an order."""
 
@@ -350,6 +392,7 @@ ABILITIES: Mapping[str, type] = {
     "answering": Answering,
     "fetching": Fetching,
     "polling": Polling,
+    "importing": Importing,
     "write-back": WriteBack,
 }
 """The small classes that a connector inherits beside `Connector`, by the word that a person reads."""

@@ -8,12 +8,12 @@ too: no proxy, no private address.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Collection
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httpx
+
+from licentia.addresses import is_public, literal, resolve
 
 MAX_REDIRECTS = 2
 
@@ -82,21 +82,10 @@ def _allowed(url: str, hosts: Collection[str]) -> SplitResult:
 async def _address(parts: SplitResult) -> str:
     """The IP address to connect to, so that nothing is resolved again after it was judged."""
     host = parts.hostname or ""
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        pass
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    addresses = [str(each[4][0]) for each in found]
-    if not addresses or not all(map(_public, addresses)):
+    addresses = await resolve(host)
+    if not addresses or not (literal(host) or all(map(is_public, addresses))):
         raise FetchError(f"{host} leads to an address that is not public")
     return addresses[0]
-
-
-def _public(address: str) -> bool:
-    """Whether an address is of the internet; an IPv6 address that stands for an IPv4 one is judged as that one."""
-    parsed = ip_address(address.partition("%")[0])
-    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_global
 
 
 async def _get(parts: SplitResult, address: str, max_bytes: int) -> bytes | str:

@@ -55,8 +55,8 @@ class Plugins:
                     f"add it to `{USED_BY[kind]}`, or delete the table."
                 )
 
-    def start(self, kind: Kind, name: str, *given: Any) -> Any:
-        """Load a plugin that the settings name.
+    def start(self, kind: Kind, name: str, *given: Any, called: str = "") -> Any:
+        """Load a plugin that the settings name; `called` is its name where several of it are in use.
 
         Raises:
             PluginError: it is missing or broken.
@@ -75,8 +75,8 @@ class Plugins:
                 f"Mend or remove that package, or take {name!r} out of `{setting}` in the settings."
             )
         try:
-            plugin = found.loaded(name, *given)
-            if getattr(plugin, "kind" if kind == "container" else "name", None) != name:
+            plugin = found.loaded(called or name, *given)
+            if getattr(plugin, "kind" if kind == "container" else "name", None) != (called or name):
                 raise TypeError("its __init__ does not call that of its base")
             self._capabilities[kind, name] = [str(capability) for capability in plugin.capabilities]
         except KeyboardInterrupt:
@@ -84,7 +84,7 @@ class Plugins:
         except BaseException as error:
             raise PluginError(
                 f"{found.title} did not start: {one_line(error)}. "
-                f"Correct [{kind}.{name}] in the settings, or take {name!r} out of `{setting}`."
+                f"Correct [{kind}.{called or name}] in the settings, or take {name!r} out of `{setting}`."
             ) from error
         return plugin
 
@@ -153,7 +153,7 @@ class Bindings:
 
 
 class Registry:
-    """The containers and directories of this process.
+    """The containers and directories of this process; its connectors are `licentia.services.connections`.
 
     Args:
         settings: `containers` and `directories` name the plugins in use; `[container.NAME]` and
@@ -183,8 +183,6 @@ class Registry:
             name: plugins.start("directory", name, settings.directory.get(name, {}))
             for name in dict.fromkeys(settings.directories)
         }
-        for name, table in settings.connector.items():
-            plugins.start("connector", name, table)
         plugins.check_tables("container", settings.container)
         plugins.check_tables("directory", settings.directory)
 

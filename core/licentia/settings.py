@@ -34,6 +34,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     wait_seconds: Annotated[int, Meta(ge=0, le=300)] = 300
 
 
+class Webhooks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where outgoing webhooks may lead, and for how long their deliveries can be looked up and sent again."""
+
+    allow_private: bool = False
+    allow_http: bool = False
+    keep_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings with their defaults; `conf/full.toml` explains each.
 
@@ -54,12 +62,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     body_limit_bytes: Annotated[int, Meta(ge=1024, le=16 * 2**20)] = 256 * 1024
     shutdown_seconds: Annotated[int, Meta(ge=1, le=600)] = 30
     usage_keep_days: Annotated[int, Meta(ge=0, le=36_525)] = 0
+    deliveries_keep_days: Annotated[int, Meta(ge=0, le=36_525)] = 90
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     directories: tuple[str, ...] = ("trusted",)
     containers: tuple[str, ...] = ("cloud-lite", "act-file")
     bindings: tuple[str, ...] = ("physical",)
     limits: Limits = Limits()
+    webhooks: Webhooks = Webhooks()
     directory: dict[str, dict[str, Any]] = {}
     container: dict[str, dict[str, Any]] = {}
     binding: dict[str, dict[str, Any]] = {}

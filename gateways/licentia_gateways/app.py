@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from licentia import settings as configuration
 from licentia.services.application import Application
-from licentia_gateways import health, logging, metrics, rest, soap
+from licentia_gateways import health, incoming, logging, metrics, rest, soap
 from licentia_gateways.middleware import Observed
 from licentia_gateways.page import Page, nothing_here
 from licentia_gateways.routing import Addresses
@@ -45,6 +45,7 @@ def create_app(application: Application | None = None) -> Starlette:
             # What is there by now stays: looking through it for garbage held up requests for 30 ms at a time.
             gc.collect()
             gc.freeze()
+        app.state.application.chain.start()
         with _noticing_the_end(app.state):
             try:
                 yield
@@ -55,7 +56,7 @@ def create_app(application: Application | None = None) -> Starlette:
 
     app = Starlette(lifespan=lifespan)
     app.router.redirect_slashes = False
-    app.router.default = Addresses([*rest.routes(), *soap.routes(), *pages], nothing_here)
+    app.router.default = Addresses([*rest.routes(), *soap.routes(), *incoming.routes(), *pages], nothing_here)
     app.middleware_stack = Observed(app.router)  # in place of Starlette's own, which answers in plain text
     app.state.settings = settings
     app.state.stopping = False

@@ -22,7 +22,7 @@ LONGEST = 2 * 2**20
 """Bytes; packing more would keep all other requests waiting for too long."""
 
 _LEVEL = 4
-_SECRETS = frozenset({"ticket", "token", "delivery"})
+_SECRETS = frozenset({"ticket", "token", "delivery", "endpoint_url"})
 _REFUSED = re.compile(r"\s*(?:x-)?gzip\s*;\s*q\s*=\s*0(?:\.0*)?\s*", re.IGNORECASE)
 _ASKED = re.compile(r"\s*(?:x-)?gzip\s*(?:;.*)?", re.IGNORECASE)
 

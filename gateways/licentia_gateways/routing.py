@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 class Addresses:
     """The routes as an ASGI application; `elsewhere` answers at all other addresses.
 
-    A route answers every method, so that it can say itself which ones there are. Its first two
-    segments have to be without a field. Of several that fit, the first is taken.
+    A route answers every method, so that it can say itself which ones there are. Its first segment has
+    to be without a field; where the second has one, nothing else begins with the first. Of several that
+    fit, the first is taken.
     """
 
     def __init__(self, routes: Iterable[Route], elsewhere: ASGIApp) -> None:
@@ -20,13 +21,15 @@ class Addresses:
         self._elsewhere = elsewhere
         for route in routes:
             start = _start(route.path)
-            assert "{" not in start, f"{route.path} begins with a field"
+            start = start.partition("/{")[0]
+            assert start, f"{route.path} begins with a field"
             self._routes.setdefault(start, []).append(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, with the route and the fields of the path in the scope."""
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-        for route in self._routes.get(_start(path), ()):
+        start = _start(path)
+        for route in self._routes.get(start) or self._routes.get(start.rpartition("/")[0]) or ():
             if found := route.path_regex.fullmatch(path):
                 scope["route"] = route
                 scope["path_params"] = found.groupdict()

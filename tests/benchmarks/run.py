@@ -19,6 +19,7 @@ import flatness
 import plans
 from chart import line_chart
 from figures import Figure, number
+from imports import imports
 from ledgers import by_concurrency, on_postgres, on_sqlite, signed
 from over_http import end_to_end
 from servers import postgres
@@ -32,15 +33,17 @@ HEADER = "| what | value | p50 / p99 / p99.9 ms | reference | its value | ratio 
 class Run:
     """One run on one PostgreSQL, or on SQLite alone; lines are printed as they come, and kept."""
 
-    def __init__(self, server: str | None, *, quick: bool) -> None:
+    def __init__(self, server: str | None, *, quick: bool, orders: int = 0) -> None:
         self.server = server
         self.quick = quick
+        self.orders = orders or (2000 if quick else 5000)
         self.rounds, self.seconds = (1, 1.0) if quick else (3, 3.0)
         self.lines: list[str] = []
         self.charts: dict[str, str] = {}
         self.parts: dict[str, Callable[[], None]] = {
             "ledger": lambda: self.figures("The ledger alone", self.ledger()),
             "http": lambda: self.figures("Over HTTP", end_to_end(server, self.rounds, self.seconds)),
+            "imports": lambda: self.figures("Importing a file", imports(server, self.rounds, self.orders)),
             "single": lambda: self.figures("One thing at a time", self.singles()),
             "concurrency": self.concurrency,
             "flatness": self.flatness,
@@ -159,13 +162,14 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, print, and write the page if one is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round, and it grows less")
-    parser.add_argument("--only", metavar="PART", help="ledger, http, single, concurrency or flatness")
+    parser.add_argument("--only", metavar="PART", help="ledger, http, imports, single, concurrency or flatness")
+    parser.add_argument("--orders", type=int, default=0, metavar="N", help="orders of the file that is imported")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page whose generated part is replaced")
     given = parser.parse_args(arguments)
     if given.only and given.write:
         parser.error("A page is written as a whole: without --only.")
     with postgres() as server:
-        run = Run(server, quick=given.quick)
+        run = Run(server, quick=given.quick, orders=given.orders)
         if given.only and given.only not in run.parts:
             parser.error(f"--only takes one of {', '.join(run.parts)}.")
         run.tell(machine())

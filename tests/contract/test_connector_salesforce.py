@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from joserfc.jwk import RSAKey
 from lxml import etree
 
 from licentia.connectors import Outcome
 from licentia.errors import InvalidRequest, Unauthenticated, Unavailable
 from licentia.settings import SettingsError
 from licentia.testing import ConnectorContract
+from licentia_integrations import changed
 from licentia_integrations.salesforce import Salesforce
 
 _SPEC = importlib.util.spec_from_file_location("remote_lab", Path(__file__).with_name("remote_lab.py"))
@@ -23,27 +25,54 @@ assert _SPEC is not None
 assert _SPEC.loader is not None
 lab = sys.modules["remote_lab"] = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(lab)
+_SPEC = importlib.util.spec_from_file_location(
+    "salesforce_organization", lab.CHECKOUT / "tests/integrations/salesforce/organization.py"
+)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+organizations = sys.modules["salesforce_organization"] = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(organizations)
 
 URL = "https://licenses.example.com/connectors/salesforce?secret=hush"
 SAMPLE = "outbound_message_opportunity.xml"
-QUERY = "/services/data/v60.0/query"
 ORDERS = (lab.GOLDEN / "salesforce" / "orders.xml").read_bytes()
+TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
+DAY = 1767225600000
+"""The first of January 2026, in milliseconds."""
+
+KEY = RSAKey.generate_key(2048)
+ORDER, DEAL = "801000000000001AAA", "006000000000001AAA"
+Connect = Callable[..., Salesforce]
 
 
 @pytest.fixture
 def salesforce() -> Iterator[Any]:
-    """A Salesforce with the orders and opportunities of the golden answers."""
-    with lab.running() as system:
-        activated = (lab.GOLDEN / "salesforce" / "activated.json").read_bytes()
-        deals = (lab.GOLDEN / "salesforce" / "deals.json").read_bytes()
-        system.answers = {"/token": b'{"access_token": "t-1"}', "FROM+Order+": activated, "FROM+Opportunity+": deals}
-        yield system
+    """A Salesforce with the orders and opportunities that the golden deliveries are about."""
+    with organizations.running() as organization:
+        organization.add(ORDER, DAY, OrderNumber="00000101")
+        organization.add("801000000000002AAA", DAY, OrderNumber="00000102")
+        organization.add("801000000000003AAA", DAY, OrderNumber="00000103")
+        for id in (DEAL, "006000000000002AAA", "0065Y00001Suvw6QAB"):
+            organization.add(id, DAY)
+        yield organization
 
 
-def connected(url: str, **settings: Any) -> Salesforce:
-    """The connector of a Salesforce at this address."""
-    api = {"url": url, "token_url": f"{url}/services/oauth2/token", "user": "app", "password": "word"}
-    return Salesforce("salesforce", {"secret": ["next", "hush"], "api": api, **settings})
+@pytest.fixture
+async def connect(salesforce: Any) -> AsyncIterator[Connect]:
+    """Makes connectors of this Salesforce."""
+    made: list[Salesforce] = []
+
+    def connected(**settings: Any) -> Salesforce:
+        url = salesforce.url
+        api = {"url": url, "token_url": f"{url}/services/oauth2/token", "user": "app", "password": "word"}
+        known: dict[str, Any] = {"secret": ["next", "hush"], "api": api, "poll_from": "2026-01-01"}
+        known |= {"ticket_field": "Ticket__c", "problem_field": "Problem__c", "poll_objects": ["Order", "Opportunity"]}
+        made.append(Salesforce("salesforce", known | settings))
+        return made[-1]
+
+    yield connected
+    for each in made:
+        await each.close()
 
 
 class TestSalesforce(ConnectorContract):
@@ -53,13 +82,19 @@ class TestSalesforce(ConnectorContract):
     signed = False
 
     @pytest.fixture
-    def connector(self, salesforce: Any) -> Salesforce:
+    def connector(self, salesforce: Any, connect: Connect) -> Salesforce:
         """The connector with the secret that stands in the address."""
-        return connected(salesforce.url)
+        self.salesforce = salesforce
+        return connect()
 
     def addressed(self, delivery: Any) -> Any:
         """The secret is in the address."""
         return msgspec.structs.replace(delivery, url=URL)
+
+    async def written(self, connector: Any, order_number: str) -> Any:
+        """The fields of all records, and how often they were written."""
+        records = self.salesforce.records.values()
+        return [each["Ticket__c"] for each in records], self.salesforce.changes
 
 
 def test_nothing_is_open_without_a_secret() -> None:
@@ -72,8 +107,24 @@ def test_nothing_is_open_without_a_secret() -> None:
     ):
         with pytest.raises(SettingsError, match=r"\[connector.salesforce\]"):
             Salesforce("salesforce", settings)
-    with pytest.raises(SettingsError, match="https"):
-        Salesforce("salesforce", {"secret": "s", "api": {"url": "http://example.com", "password": "p"}})
+    https = {"url": "https://x.my.salesforce.com", "token_url": "https://x.my.salesforce.com/t", "user": "app"}
+    jwt = {**https, "username": "u@x", "private_key": KEY.as_pem(private=True).decode()}
+    Salesforce("salesforce", {"secret": "s", "api": jwt})
+    for api in (
+        {"url": "http://example.com", "password": "p"},
+        https,
+        {**jwt, "password": "p"},
+        {**jwt, "private_key": "no key"},
+        {**jwt, "private_key": KEY.as_pem(private=False).decode()},
+        {**https, "private_key": jwt["private_key"]},
+        {**https, "username": "u@x"},
+    ):
+        with pytest.raises(SettingsError) as refusal:
+            Salesforce("salesforce", {"secret": "s", "api": api})
+        assert "BEGIN" not in str(refusal.value)
+    for field in ("Description", "Ticket__c FROM User", "__c", "1__c"):
+        with pytest.raises(SettingsError):
+            Salesforce("salesforce", {"secret": "s", "ticket_field": field})
 
 
 async def test_another_organization_is_refused() -> None:
@@ -140,37 +191,164 @@ def test_what_is_no_outbound_message_is_illegible(old: bytes, new: bytes) -> Non
         lab.means(Salesforce("salesforce", {"secret": "hush"}), ORDERS.replace(old, new))
 
 
-async def test_a_pointer_is_fetched_with_a_token(salesforce: Any) -> None:
+async def test_a_pointer_is_fetched_with_a_token(salesforce: Any, connect: Connect) -> None:
     """A token is had for the app's secret, kept, and had again when it has run out."""
-    connector = connected(salesforce.url)
-    (found,) = await connector.fetch("Order/801000000000001AAA")
-    assert found.pointer == "Order/801000000000001AAA"
-    await connector.fetch("Opportunity/006000000000001AAA")
-    token, order, opportunity = salesforce.asked
-    assert "grant_type=client_credentials" in token[2]
-    assert order[0].startswith(QUERY)
-    assert order[0].endswith("FROM Order WHERE Id = '801000000000001AAA'")
-    assert order[1] == opportunity[1] == "Bearer t-1"
-    salesforce.answers = {"/token": b'{"access_token": "t-2"}', QUERY: 401}
-    with pytest.raises(Unavailable, match="401"):
-        await connector.fetch("Order/801000000000001AAA")
-    assert [each[1] for each in salesforce.asked[3:]] == ["Bearer t-1", "", "Bearer t-2"]
+    connector = connect()
+    (found,) = await connector.fetch(f"Order/{ORDER}")
+    assert found.pointer == f"Order/{ORDER}"
+    (change,) = connector.normalise(found)
+    assert (change.kind, change.order_number, change.version) == ("placed", "00000101", DAY)
+    assert [(line.sku, line.quantity) for line in change.lines] == [("CAD", 3)]
+    await connector.fetch(f"Opportunity/{DEAL}")
+    salesforce.forget_tokens()
+    await connector.fetch(f"Order/{ORDER}")
+    token = "/services/oauth2/token"
+    assert [asked if asked == token else "query" for _, asked in salesforce.asked] == [
+        token, "query", "query", "query", token, "query",
+    ]  # fmt: skip
+    api = {"url": salesforce.url, "token_url": f"{salesforce.url}{token}", "user": "app", "password": "wrong"}
+    with pytest.raises(Unavailable, match="no token: status 400"):
+        await connect(api=api).fetch(f"Order/{ORDER}")
 
 
-async def test_what_is_gone_or_elsewhere_is_not_fetched(salesforce: Any) -> None:
+async def test_a_private_key_does_instead_of_a_password(salesforce: Any, connect: Connect) -> None:
+    """The assertion is signed, for this user and login server; with another key there is no token."""
+    salesforce.public_key = KEY
+    url = salesforce.url
+    api = {"url": url, "token_url": f"{url}/services/oauth2/token", "user": "app", "username": organizations.USER}
+    right = {**api, "private_key": KEY.as_pem(private=True).decode()}
+    connector = connect(api=right)
+    assert await connector.fetch(f"Order/{ORDER}")
+    salesforce.forget_tokens()
+    assert await connector.fetch(f"Order/{ORDER}")
+    other = RSAKey.generate_key(2048).as_pem(private=True).decode()
+    for wrong in ({**right, "private_key": other}, {**right, "username": "x"}, {**right, "audience": "https://test.x"}):
+        with pytest.raises(Unavailable, match="no token"):
+            await connect(api=wrong).fetch(f"Order/{ORDER}")
+
+
+async def test_what_is_gone_or_elsewhere_is_not_fetched(salesforce: Any, connect: Connect) -> None:
     """A foreign pointer leads nowhere, a missing interface is told, and a failing one is asked again later."""
-    connector = connected(salesforce.url, reduction_orders=True)
+    connector = connect(reduction_orders=True)
     assert await connector.fetch("Contact/003000000000001AAA") == ()
     assert await connector.fetch("Order/' OR '") == ()
     assert salesforce.asked == []
-    await connector.fetch("Order/801000000000001AAA")
-    assert "OriginalOrder.OrderNumber" in salesforce.asked[-1][0]
+    with pytest.raises(Unavailable, match="INVALID_FIELD No such column 'IsReductionOrder'"):
+        await connector.fetch(f"Order/{ORDER}")
+    salesforce.has_reductions = True
+    assert await connector.fetch("Order/801000000000009AAA") == ()
+    assert await connector.fetch(f"Order/{ORDER}")
     with pytest.raises(Unavailable) as refusal:
-        await Salesforce("salesforce", {"secret": "hush"}).fetch("Order/801000000000001AAA")
+        await Salesforce("salesforce", {"secret": "hush"}).fetch(f"Order/{ORDER}")
     assert "api" in refusal.value.next_step
-    salesforce.answers = {"/token": b"[]"}
-    with pytest.raises(Unavailable, match="no token"):
-        await connected(salesforce.url).fetch("Order/801000000000001AAA")
+    salesforce.down = 503
+    with pytest.raises(Unavailable, match="503"):
+        await connector.fetch(f"Order/{ORDER}")
+
+
+async def test_what_was_deleted_is_seen(salesforce: Any, connect: Connect) -> None:
+    """An order in the recycle bin is cancelled; a line that was deleted is none of an order that lives."""
+    connector = connect()
+    salesforce.records[ORDER]["OrderItems"].append({"Id": "802x", "Quantity": 1, "IsDeleted": True})
+    (found,) = await connector.fetch(f"Order/{ORDER}")
+    assert len(connector.normalise(found)[0].lines) == 1
+    salesforce.records[ORDER]["IsDeleted"] = True
+    (found,) = await connector.fetch(f"Order/{ORDER}")
+    assert connector.normalise(found)[0].kind == "cancelled"
+
+
+async def test_an_order_of_many_lines_is_had_whole(salesforce: Any, connect: Connect) -> None:
+    """Its lines come in several answers, and count together; the address of the rest is not just anything."""
+    salesforce.lines_batch = 7
+    salesforce.add(ORDER, DAY, lines=40)
+    connector = connect()
+    (found,) = await connector.fetch(f"Order/{ORDER}")
+    assert len(connector.normalise(found)[0].lines) == 40
+    page = salesforce._page
+    salesforce._page = lambda *given: {**page(*given), "nextRecordsUrl": "/services/data/v60.0/query/../x"}
+    with pytest.raises(Unavailable, match="where the rest"):
+        await connector.fetch(f"Order/{ORDER}")
+
+
+async def test_a_ticket_is_written_into_its_field(salesforce: Any, connect: Connect) -> None:
+    """By order number or by Id, only what is different, and what is parked and then not any more."""
+    connector = connect()
+    order, deal = salesforce.records[ORDER], salesforce.records[DEAL]
+    await connector.write_back(Outcome(order_number="00000101", problem="The article\n is not known. " + "x" * 300))
+    assert order["Problem__c"].startswith("The article is not known. xxx")
+    assert len(order["Problem__c"]) == 255
+    for _ in range(2):
+        await connector.write_back(Outcome(order_number="00000101", ticket=TICKET))
+        await connector.write_back(Outcome(order_number=DEAL, ticket=TICKET))
+    assert [each["Ticket__c"] for each in (order, deal)] == [TICKET, TICKET]
+    assert order["Problem__c"] is None
+    assert salesforce.changes == 3
+    await connector.write_back(Outcome(order_number=ORDER, problem="Parked."))
+    assert (order["Ticket__c"], order["Problem__c"]) == (TICKET, "Parked.")
+    lower = connect(ticket_field="ticket__c", problem_field=None)
+    salesforce._check = lambda object, fields: None
+    salesforce._shown = lambda *given: {"Id": ORDER, "Ticket__c": TICKET}
+    await lower.write_back(Outcome(order_number=ORDER, ticket=TICKET))
+    assert salesforce.changes == 4, "the names of fields ignore case"
+
+
+async def test_nothing_is_written_without_a_field(salesforce: Any, connect: Connect) -> None:
+    """Without fields or an order nobody is asked; an order that is not there is tried again."""
+    without = connect(ticket_field=None, problem_field=None)
+    await without.write_back(Outcome(order_number="00000101", ticket=TICKET))
+    await connect().write_back(Outcome(order_number="", ticket=TICKET))
+    assert salesforce.asked == []
+    for number in ("00009999", "a'b\\", "006000000000009AAA"):
+        with pytest.raises(Unavailable, match="has no"):
+            await connect().write_back(Outcome(order_number=number, ticket=TICKET))
+    assert connect().connected
+    unset = connect(api=None)
+    assert not unset.connected
+    for asked in (unset.poll(""), unset.write_back(Outcome(order_number="00000101", ticket=TICKET))):
+        with pytest.raises(Unavailable, match="not known where"):
+            await asked
+    with pytest.raises(Unavailable, match="INVALID_FIELD"):
+        await connect(ticket_field="Other__c").write_back(Outcome(order_number="00000101", ticket=TICKET))
+
+
+async def polled(connector: Salesforce, cursor: str = "") -> tuple[list[str], str]:
+    """The numbers that polls find until there is nothing more, and the cursor then."""
+    found: list[str] = []
+    while True:
+        page = await connector.poll(cursor)
+        assert len(page.deliveries) <= 100
+        found += [connector.normalise(each)[0].order_number for each in page.deliveries]
+        cursor = page.cursor
+        at = [each.at for each in msgspec.json.decode(cursor, type=dict[str, changed.Position]).values()]
+        if not page.deliveries and at == [None] * len(at):
+            return found, cursor
+
+
+async def test_a_poll_walks_through_all_pages(salesforce: Any, connect: Connect) -> None:
+    """Of a backlog each order is found once, also where many bear one time, and answers have several pages."""
+    salesforce.records, salesforce.batch, salesforce.now = {}, 20, DAY + 10_000
+    for number in range(1000, 1250):
+        salesforce.add(f"801{number:012}AAA", DAY + 1000 * (number if number < 1050 or number > 1200 else 1050))
+    salesforce.add(DEAL, DAY)
+    connector = connect()
+    found, cursor = await polled(connector)
+    assert sorted(found) == sorted({*(f"{number:08}" for number in range(1000, 1250)), DEAL})
+    assert len(found) == 251
+    salesforce.records[DEAL] |= {"IsWon": False, "SystemModstamp": DAY + 9_000}
+    assert (await polled(connector, cursor))[0] == [DEAL]
+    assert (await polled(connect(poll_objects=["Opportunity"])))[0] == [DEAL]
+    assert (await connect(poll_objects=[]).poll("")).deliveries == ()
+
+
+async def test_what_is_written_back_is_found_once_more_and_changes_nothing(salesforce: Any, connect: Connect) -> None:
+    """Salesforce moves the time of a record that we write into; writing it again does not, so the echo ends."""
+    salesforce.now = DAY + 10_000
+    connector = connect(poll_objects=["Order"])
+    _, cursor = await polled(connector)
+    for expected in (["00000101"], []):
+        await connector.write_back(Outcome(order_number="00000101", ticket=TICKET))
+        found, cursor = await polled(connector, cursor)
+        assert found == expected
 
 
 def test_an_order_that_is_cut_short_is_refused() -> None:

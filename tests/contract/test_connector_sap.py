@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from licentia.connectors import Outcome
 from licentia.errors import InvalidRequest, Unauthenticated, Unavailable
 from licentia.settings import SettingsError
 from licentia.testing import ConnectorContract
+from licentia_integrations import changed
 from licentia_integrations.sap import Sap
+from licentia_integrations.sap.texts import with_outcome
 
 _SPEC = importlib.util.spec_from_file_location("remote_lab", Path(__file__).with_name("remote_lab.py"))
 assert _SPEC is not None
 assert _SPEC.loader is not None
 lab = sys.modules["remote_lab"] = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(lab)
+_SPEC = importlib.util.spec_from_file_location("sap_gateway", lab.CHECKOUT / "tests/integrations/sap/gateway.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+gateways = sys.modules["sap_gateway"] = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(gateways)
 
 BASIC = {"authorization": "Basic TElDRU5USUE6aHVzaA=="}
 """The user LICENTIA with the password hush."""
@@ -29,23 +39,48 @@ SECRET = "LICENTIA:hush"
 IDOC = (lab.GOLDEN / "sap" / "ordchg.xml").read_bytes()
 
 
+TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
+DAY = 1767225600000
+"""The first of January 2026, in milliseconds."""
+
+
 @pytest.fixture
 def s4() -> Iterator[Any]:
-    """An S/4HANA with the documents of the golden answers."""
-    with lab.running() as system:
-        order = {"d": {"SalesOrder": "4800", "to_Item": {"results": []}}}
-        system.answers = {
-            "A_CustomerReturn": (lab.GOLDEN / "sap" / "customer_return.json").read_bytes(),
-            "A_SalesOrder('4809')": 404,
-            "A_SalesOrder('4808')": 500,
-            "A_SalesOrder": msgspec.json.encode(order),
-        }
-        yield system
+    """An S/4HANA with the orders that the golden deliveries are about, and a return."""
+    with gateways.running() as gateway:
+        for number in (
+            "1",
+            "4700000325",
+            "4500000077",
+            "60000012",
+            "60000001",
+            "4500000078",
+            *map(str, range(4800, 4804)),
+            "4000043",
+        ):
+            gateway.add(number, DAY + int(number) % 100)
+        returned = msgspec.json.decode((lab.GOLDEN / "sap" / "customer_return.json").read_bytes())["d"]
+        gateway.documents["CustomerReturn"]["60000012"] = returned
+        yield gateway
 
 
-def connected(url: str, **settings: Any) -> Sap:
-    """The connector of an S/4HANA at this address."""
-    return Sap("sap", {"secret": ["next", SECRET], "api": {"url": url, "user": "R", "password": "word"}, **settings})
+Connect = Callable[..., Sap]
+
+
+@pytest.fixture
+async def connect(s4: Any) -> AsyncIterator[Connect]:
+    """Makes connectors of this S/4HANA."""
+    made: list[Sap] = []
+
+    def connected(**settings: Any) -> Sap:
+        api = {"url": s4.url, "user": "R", "password": "word"}
+        given = {"secret": ["next", SECRET], "poll_from": "2026-01-01", "text_id": "ZLIC", "api": api}
+        made.append(Sap("sap", given | settings))
+        return made[-1]
+
+    yield connected
+    for each in made:
+        await each.close()
 
 
 class TestSap(ConnectorContract):
@@ -55,9 +90,14 @@ class TestSap(ConnectorContract):
     signed = False
 
     @pytest.fixture
-    def connector(self, s4: Any) -> Sap:
+    def connector(self, s4: Any, connect: Connect) -> Sap:
         """The connector with the user and password that SAP shows."""
-        return connected(s4.url)
+        self.s4 = s4
+        return connect()
+
+    async def written(self, connector: Any, order_number: str) -> Any:
+        """The texts of all orders, and how often they were written."""
+        return dict(self.s4.texts), self.s4.writes
 
 
 @pytest.fixture
@@ -88,13 +128,19 @@ async def test_only_the_whole_of_user_and_password_comes_in(sap: Sap) -> None:
 
 
 def test_the_broker_may_ask_first(sap: Sap) -> None:
-    """Only OPTIONS with the origin of the webhook is a handshake; a delivery is none."""
-    headers = {"webhook-request-origin": "eventmesh.example.com"}
+    """Only OPTIONS with the origin of the webhook is a handshake; a delivery is none, nor is a strange origin."""
+    headers = {"webhook-request-origin": "eventmesh.example.com", "webhook-request-rate": "120"}
     answer = sap.handshake(lab.delivery(b"", method="OPTIONS", headers=headers))
     assert answer is not None
     assert answer.status == 200
+    assert answer.headers["WebHook-Allowed-Origin"] == "eventmesh.example.com"
+    assert answer.headers["WebHook-Allowed-Rate"] == "*"
+    assert "POST" in answer.headers["Allow"]
     assert sap.handshake(lab.delivery(b"", method="OPTIONS")) is None
     assert sap.handshake(lab.delivery(b"", method="POST", headers=headers)) is None
+    for origin in ("", "a b", "a\r\nSet-Cookie: x=1", "x" * 256):
+        asked = lab.delivery(b"", method="OPTIONS", headers={"webhook-request-origin": origin})
+        assert sap.handshake(asked) is None
 
 
 def test_an_event_means_the_same_in_its_three_forms(sap: Sap) -> None:
@@ -175,19 +221,23 @@ def test_a_line_that_cannot_be_understood_is_refused(sap: Sap, item: dict[str, A
         lab.means(sap, {"d": {"SalesOrder": "4800", "to_Item": {"results": [item]}}})
 
 
-async def test_a_pointer_is_fetched_with_its_lines(s4: Any) -> None:
+async def test_a_pointer_is_fetched_with_its_lines(s4: Any, connect: Connect) -> None:
     """Both kinds of documents, by Basic authentication; what is gone is nothing, what fails is asked again."""
-    connector = connected(s4.url)
+    connector = connect()
     (order,) = await connector.fetch("SalesOrder/4800")
     (returned,) = await connector.fetch("CustomerReturn/60000012")
     assert [each.kind for each in (*connector.normalise(order), *connector.normalise(returned))] == [
         "placed",
         "returned",
     ]
-    address, login, _ = s4.asked[0]
-    assert address == "/sap/opu/odata/sap/API_SALES_ORDER_SRV/A_SalesOrder('4800')?$expand=to_Item&$format=json"
-    assert login == "Basic Ujp3b3Jk"
+    assert s4.client == ""
+    await connect(client="100").fetch("SalesOrder/4800")
+    assert s4.client == "100"
+    del s4.asked[-1]
+    asked = "/sap/opu/odata/sap/API_SALES_ORDER_SRV/A_SalesOrder('4800')?$expand=to_Item&$format=json"
+    assert s4.asked[0] == ("GET", asked)
     assert await connector.fetch("SalesOrder/4809") == ()
+    s4.down = 500
     with pytest.raises(Unavailable, match="500"):
         await connector.fetch("SalesOrder/4808")
     for pointer in ("SalesOrder/4800')/x", "Invoice/1", "SalesOrder/"):
@@ -195,11 +245,188 @@ async def test_a_pointer_is_fetched_with_its_lines(s4: Any) -> None:
     assert len(s4.asked) == 4
 
 
-async def test_a_document_without_its_lines_points_to_them_once(s4: Any, sap: Sap) -> None:
+async def test_a_document_without_its_lines_points_to_them_once(s4: Any, connect: Connect, sap: Sap) -> None:
     """In a list it is a pointer; where it was fetched for them, it is refused, or it would be fetched for ever."""
     document = {"d": {"SalesOrder": "4800", "to_Item": {"__deferred": {"uri": "https://x"}}}}
-    assert lab.means(connected(s4.url), document)[0].pointer == "SalesOrder/4800"
+    assert lab.means(connect(), document)[0].pointer == "SalesOrder/4800"
     with pytest.raises(InvalidRequest, match="left out the lines"):
         lab.means(sap, document, pointer="SalesOrder/4800")
     with pytest.raises(Unavailable, match="not known where"):
         await sap.fetch("SalesOrder/4800")
+
+
+async def test_a_change_needs_a_token_that_runs_out(s4: Any, connect: Connect) -> None:
+    """The token comes with the reading, and with its cookie; one that has run out is had again."""
+    connector = connect()
+    await connector.write_back(Outcome(order_number="4800", ticket=TICKET))
+    assert [method for method, _ in s4.asked] == ["GET", "POST"]
+    assert s4.texts == {("4800", "EN", "ZLIC"): f"Licentia: ticket {TICKET}"}
+    s4.meanwhile = s4.forget_sessions
+    s4.asked.clear()
+    s4.forget_sessions()
+    await connector.write_back(Outcome(order_number="4801", ticket=TICKET))
+    assert s4.texts[("4801", "EN", "ZLIC")] == f"Licentia: ticket {TICKET}"
+
+
+async def test_a_token_that_ran_out_on_the_way_is_had_again(s4: Any, connect: Connect) -> None:
+    """SAP answers 403 and asks for a token; the change is sent once more with a new one."""
+    connector = connect()
+    answer, refused = s4.answer, []
+
+    def forgetful(method: str, *rest: Any) -> Any:
+        if method != "GET" and not refused:
+            refused.append(method)
+            s4.forget_sessions()
+        return answer(method, *rest)
+
+    s4.answer = forgetful
+    await connector.write_back(Outcome(order_number="4800", ticket=TICKET))
+    assert [method for method, _ in s4.asked] == ["GET", "POST", "GET", "POST"]
+    assert s4.writes == 1
+
+
+async def test_a_text_of_people_is_kept_whoever_writes_it_meanwhile(s4: Any, connect: Connect) -> None:
+    """A change that starts from an older state is refused by SAP, and made again from the new one."""
+    key = ("4800", "EN", "ZLIC")
+    s4.texts[key] = "Call first.\n\nLicentia: Something was wrong.\nThen deliver."
+    connector = connect()
+
+    def edited() -> None:
+        s4.texts[key] = s4.texts[key].replace("first", "before")
+
+    s4.meanwhile = edited
+    await connector.write_back(Outcome(order_number="4800", ticket=TICKET))
+    assert s4.texts[key] == f"Call before.\n\nLicentia: ticket {TICKET}\nThen deliver."
+    s4.etags = False
+    await connector.write_back(Outcome(order_number="4800", problem="An article is not known."))
+    told = f"Licentia: ticket {TICKET}\nLicentia: An article is not known."
+    assert s4.texts[key] == f"Call before.\n\n{told}\nThen deliver."
+
+
+@given(
+    text=st.lists(st.sampled_from(["a", "b ", "\n", "L", "Licentia: ", "Licentia: ticket A"])).map("".join),
+    problem=st.none() | st.text(max_size=300) | st.text(st.sampled_from("ab "), min_size=100, max_size=1500),
+    ticket=st.none() | st.just(TICKET),
+)
+def test_a_text_is_written_once(text: str, problem: str | None, ticket: str | None) -> None:
+    """Whatever stands there and is to be written, it is as wanted afterwards, and no line of people is lost."""
+    outcome = Outcome(order_number="1", ticket=ticket, problem=problem)
+    once = with_outcome(text, outcome)
+    assert with_outcome(once, outcome) == once
+    own = [line for line in once.split("\n") if line.startswith("Licentia: ")]
+    assert all(len(line) <= 72 for line in own if not line.startswith("Licentia: ticket "))
+    assert (f"Licentia: ticket {TICKET}" in own) == (ticket is not None)
+
+    def others(text: str) -> list[str]:
+        lines = [line.rstrip() for line in text.split("\n")]
+        return [line for line in lines if line and not line.startswith("Licentia: ")]
+
+    assert others(once) == others(text)
+
+
+async def test_what_sap_refuses_is_told_in_its_words(s4: Any, connect: Connect) -> None:
+    """A text that is not customized, an order that is gone, and a login that is wrong are tried again, with advice."""
+    outcome = Outcome(order_number="4800", ticket=TICKET)
+    with pytest.raises(Unavailable, match="Text ID ZZZZ is not intended"):
+        await connect(text_id="ZZZZ").write_back(outcome)
+    with pytest.raises(Unavailable, match="404"):
+        await connect().write_back(Outcome(order_number="4899", ticket=TICKET))
+    wrong = connect(api={"url": s4.url, "user": "R", "password": "wrong"})
+    for asked in (wrong.write_back(outcome), wrong.poll(""), wrong.fetch("SalesOrder/4800")):
+        with pytest.raises(Unavailable, match="401") as refusal:
+            await asked
+        assert "user" in refusal.value.next_step
+        assert "wrong" not in str(refusal.value)
+
+
+async def test_without_a_text_nothing_is_written(s4: Any, connect: Connect, sap: Sap) -> None:
+    """That is no failure; foreign order numbers are left alone, too. Without an interface nothing can be asked."""
+    assert connect().connected
+    assert not sap.connected
+    with pytest.raises(Unavailable, match="not known where"):
+        await sap.poll("")
+    await connect(text_id=None).write_back(Outcome(order_number="4800", ticket=TICKET))
+    await connect().write_back(Outcome(order_number="48')/x", ticket=TICKET))
+    assert s4.asked == []
+
+
+async def polled(connector: Sap, cursor: str = "") -> tuple[list[str], str]:
+    """The numbers that polls find until there is nothing more, and the cursor then."""
+    found: list[str] = []
+    while True:
+        page = await connector.poll(cursor)
+        assert len(page.deliveries) <= 100
+        found += [connector.normalise(each)[0].order_number for each in page.deliveries]
+        cursor = page.cursor
+        at = [each.at for each in msgspec.json.decode(cursor, type=dict[str, changed.Position]).values()]
+        if not page.deliveries and at == [None] * len(at):
+            return found, cursor
+
+
+@pytest.mark.parametrize("page", [1000, 7])
+async def test_a_poll_walks_through_all_pages(s4: Any, connect: Connect, page: int) -> None:
+    """Of a backlog each order is found once, also where hundreds bear one time, or SAP makes its pages smaller."""
+    s4.documents = {"SalesOrder": {}, "CustomerReturn": {}}
+    s4.page, s4.now = page, DAY + 10_000
+    for number in range(1000, 1250):
+        s4.add(str(number), DAY + (number if number < 1100 or number >= 1200 else 1100))
+    s4.add("7000", DAY, "CustomerReturn")
+    connector = connect()
+    found, cursor = await polled(connector)
+    assert sorted(found) == sorted({*map(str, range(1000, 1250)), "7000"})
+    assert len(found) == 251
+    s4.add("1010", DAY + 5_000)
+    s4.add("2000", DAY + 1_000)
+    assert sorted((await polled(connector, cursor))[0]) == ["1010", "2000"], "one that changed, and one that came late"
+
+
+async def test_what_changes_during_a_walk_hides_nothing(s4: Any, connect: Connect) -> None:
+    """An order that moves to the end while its page is read does not push another one out of sight."""
+    s4.documents = {"SalesOrder": {}, "CustomerReturn": {}}
+    for number in range(100, 350):
+        s4.add(str(number), DAY + number // 50)
+    answer, moved, connector = s4.answer, iter(range(100, 350, 3)), connect()
+
+    def restless(*request: Any) -> Any:
+        for number in [next(moved, None) for _ in range(5)]:
+            if number is not None:
+                s4.add(str(number), DAY + 60_000 + number)
+        return answer(*request)
+
+    s4.answer = restless
+    found, _ = await polled(connector)
+    assert set(map(str, range(100, 350))) <= set(found)
+
+
+async def test_more_than_can_be_remembered_is_no_endless_poll(
+    s4: Any, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where more orders have changed at once than are remembered, the overlap is shorter, and the walk still ends."""
+    monkeypatch.setattr(changed, "REMEMBERED", 50)
+    s4.documents, s4.now = {"SalesOrder": {}, "CustomerReturn": {}}, DAY + 10_000
+    for number in range(1000, 1200):
+        s4.add(str(number), DAY + number)
+    connector = connect(poll_returns=False)
+    found, cursor = await polled(connector)
+    assert len(found) == 200
+    assert len(cursor) < 2_000
+
+
+async def test_a_poll_of_a_strange_system_is_refused_in_words(s4: Any, connect: Connect) -> None:
+    """A page that is no list, a document without its time, and a cursor of another version do no harm."""
+    connector = connect()
+    s4.documents["SalesOrder"]["4800"]["SoldToParty"] = "x" * 100
+    s4.documents["SalesOrder"]["4800"]["SalesOrder"] = ""
+    with pytest.raises(Unavailable, match="no list"):
+        await connector.poll("")
+    del s4.documents["SalesOrder"]["4800"]
+    assert (await connector.poll("not a cursor")).deliveries
+
+
+async def test_long_documents_are_asked_for_in_smaller_pages(s4: Any, connect: Connect) -> None:
+    """Twenty orders that together are longer than an answer may be are had all the same."""
+    s4.documents = {"SalesOrder": {}, "CustomerReturn": {}}
+    for number in range(10, 40):
+        s4.add(str(number), DAY + number, Note="x" * 1_000_000)
+    connector = connect(poll_returns=False)
+    assert sorted((await polled(connector))[0]) == [str(number) for number in range(10, 40)]

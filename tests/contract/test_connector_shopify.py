@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import AsyncIterator
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from licentia.connectors import Delivery
+from licentia.connectors import Change, Connector, Delivery, Outcome
 from licentia.crypto.webhooks import signature_text
-from licentia.errors import InvalidRequest
+from licentia.errors import InvalidRequest, Unavailable
 from licentia.settings import SettingsError
 from licentia.testing import ConnectorContract
-from licentia_integrations.shopify import Shopify, ShopifySettings
+from licentia_integrations.shopify import Shopify
+from licentia_integrations.shopify.settings import ShopifySettings
 
-_SPEC = importlib.util.spec_from_file_location("connector_lab", Path(__file__).with_name("connector_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["connector_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
+
+def load(name: str) -> Any:
+    """A module of this folder."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+lab = load("connector_lab")
+loopback = load("loopback_shop")
+load("graphql_shop")
+stand_in = load("shopify_shop")
 
 SECRET = "hush"
 
@@ -36,6 +50,52 @@ def connector() -> Shopify:
     return Shopify("shopify", {"secret": ["next", SECRET]})
 
 
+TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
+
+
+def order(number: int, **fields: object) -> dict[str, Any]:
+    """An order as a webhook sends it, with a line that came back."""
+    first = {"id": 11, "sku": "cad", "quantity": 5, "product_id": 7, "variant_id": 8, "variant_title": "floating",
+             "properties": [{"name": "Domain", "value": "cad.acme.example"}]}  # fmt: skip
+    second = {"id": 12, "sku": "doc", "quantity": 1, "product_id": 9, "variant_id": None, "properties": []}
+    told = {
+        "id": number, "financial_status": "paid", "updated_at": "2026-01-02T10:00:00Z", "cancelled_at": None,
+        "test": False, "email": "it@acme.example", "line_items": [first, second],
+        "customer": {"id": 5, "first_name": "Ann", "last_name": "Acme"},
+        "billing_address": {"name": "Ann Acme", "company": "Acme"},
+    }  # fmt: skip
+    return {**told, **fields}
+
+
+def refund(number: int, **fields: object) -> dict[str, Any]:
+    """A refund of two pieces of the first line of order 1."""
+    line = {"line_item_id": 11, "quantity": 2, "line_item": order(1)["line_items"][0]}
+    told = {"id": number, "order_id": 1, "created_at": "2026-01-03T10:00:00Z", "refund_line_items": [line],
+            "transactions": [{"status": "success", "test": False}]}  # fmt: skip
+    return {**told, **fields}
+
+
+def connect(address: str, **settings: object) -> Shopify:
+    """A connector of the shop at an address."""
+    api = {"url": address, "password": stand_in.TOKEN}
+    return Shopify("shopify", {"secret": ["next", SECRET], "api": api, "poll_from": date(2025, 12, 1), **settings})
+
+
+@pytest.fixture
+def shop() -> Any:
+    """A shop with an order."""
+    return stand_in.ShopifyShop(order(1))
+
+
+@pytest.fixture
+async def linked(shop: Any) -> AsyncIterator[Shopify]:
+    """The connector of the shop."""
+    with loopback.listening(shop) as address:
+        connector = connect(address)
+        yield connector
+        await connector.close()
+
+
 class TestShopify(ConnectorContract):
     """Each golden delivery, real or ours, means what is written beside it."""
 
@@ -43,9 +103,160 @@ class TestShopify(ConnectorContract):
     changes = 32
 
     @pytest.fixture
-    def connector(self) -> Shopify:
+    def connector(self, linked: Shopify, shop: Any) -> Shopify:
         """The connector with the secret of the golden deliveries."""
-        return Shopify("shopify", {"secret": ["next", SECRET]})
+        self.shop = shop
+        return linked
+
+    async def written(self, connector: Connector, order_number: str) -> Any:
+        """All metafields, and how often any were written."""
+        return (dict(self.shop.fields), self.shop.writes)
+
+
+async def found(connector: Shopify, cursor: str = "") -> tuple[list[Change], str]:
+    """All that polls find from a cursor, fetched; and the last cursor."""
+    changes: list[Change] = []
+    while (page := await connector.poll(cursor)).deliveries:
+        for delivery in page.deliveries:
+            for change in connector.normalise(delivery):
+                changes += [
+                    each for whole in await connector.fetch(change.pointer or "") for each in connector.normalise(whole)
+                ]
+        cursor = page.cursor
+    return changes, cursor
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"financial_status": "pending"}, {"financial_status": "refunded"}, {"financial_status": "voided"},
+     {"cancelled_at": "2026-01-02T11:00:00Z"}, {"test": True}, {"customer": None}, {"billing_address": None},
+     {"customer": None, "email": None}],
+    ids=str,
+)  # fmt: skip
+async def test_a_poll_and_a_webhook_mean_the_same(linked: Shopify, shop: Any, fields: dict[str, Any]) -> None:
+    """An order by GraphQL is understood as that of the webhook."""
+    shop.orders = {"1": order(1, **fields)}
+    changes, _ = await found(linked)
+    assert tuple(changes) == lab.means(linked, order(1, **fields), x_shopify_topic="orders/updated")
+
+
+async def test_refunds_are_found_with_their_order(linked: Shopify, shop: Any) -> None:
+    """Each as its webhook tells it; of one whose payments failed, or that gave only money back, nothing is returned."""
+    refunds = [
+        refund(31),
+        refund(32, transactions=[{"status": "failure", "test": False}]),
+        refund(33, refund_line_items=[]),
+    ]
+    shop.orders = {"1": order(1, financial_status="partially_refunded", refunds=refunds)}
+    (placed, returned), _ = await found(linked)
+    assert (placed.kind, returned.kind, returned.origin) == ("placed", "returned", "1")
+    assert (returned,) == lab.means(linked, refund(31), x_shopify_topic="refunds/create")
+
+
+async def test_the_real_order_is_found(linked: Shopify, shop: Any) -> None:
+    """The documented example means the same by a poll."""
+    document = real(financial_status="paid", updated_at="2026-01-02T10:00:00-05:00")
+    shop.orders = {"450789469": document}
+    changes, _ = await found(linked)
+    assert tuple(changes) == lab.means(linked, document)
+
+
+async def test_a_long_order_is_fetched_page_by_page(linked: Shopify, shop: Any) -> None:
+    """All of 250 lines, and of a refund of each."""
+    lines = [{**order(1)["line_items"][1], "id": number} for number in range(100, 350)]
+    back = [{"line_item_id": each["id"], "quantity": 1, "line_item": each} for each in lines]
+    shop.orders = {"1": order(1, line_items=lines, refunds=[refund(31, refund_line_items=back)])}
+    (placed, returned), _ = await found(linked)
+    assert len(placed.lines) == len(returned.lines) == 250
+
+
+@pytest.mark.parametrize("apart", [0, 1, 60])
+async def test_each_order_is_found_once(linked: Shopify, shop: Any, apart: int) -> None:
+    """Page by page, many of one second; what changes later is found again, and nothing else."""
+    start = datetime.fromisoformat("2026-01-02T10:00:00Z")
+
+    def moved(number: int, at: datetime, **fields: object) -> dict[str, Any]:
+        return order(number, updated_at=at.strftime("%Y-%m-%dT%H:%M:%SZ"), **fields)
+
+    shop.orders = {str(n): moved(n, start + timedelta(seconds=apart * n), line_items=[]) for n in range(1, 231)}
+    pointers, cursor = [], ""
+    while (page := await linked.poll(cursor)).deliveries:
+        pointers += [change.pointer for delivery in page.deliveries for change in linked.normalise(delivery)]
+        cursor = page.cursor
+    assert sorted(pointers) == sorted(f"orders/{number}" for number in range(1, 231))
+    shop.clock += timedelta(seconds=1)
+    shop.orders["7"] = moved(7, shop.clock, cancelled_at="2026-01-05T10:00:01Z")
+    changes, cursor = await found(linked, cursor)
+    assert [(change.order_number, change.kind) for change in changes] == [("7", "cancelled")]
+    assert await found(linked, cursor) == ([], cursor)
+
+
+async def test_the_ticket_is_a_metafield(linked: Shopify, shop: Any) -> None:
+    """A problem is written and goes when there is a ticket; other fields stay, and nothing is written twice."""
+    mine, other = "gid://shopify/Order/1/licentia", ("gid://shopify/Order/1/custom", "gift")
+    shop.fields[other] = "yes"
+    for _ in range(2):
+        await linked.write_back(Outcome(order_number="1", problem="No product is known for 'cad'."))
+    assert shop.fields == {other: "yes", (mine, "problem"): "No product is known for 'cad'."}
+    assert shop.writes == 1
+    for _ in range(2):
+        await linked.write_back(Outcome(order_number="1", ticket=TICKET))
+    assert shop.fields == {other: "yes", (mine, "ticket"): TICKET}
+    assert shop.writes == 3
+
+
+async def test_an_order_that_is_gone_is_nothing(linked: Shopify, shop: Any) -> None:
+    """It is neither fetched nor told."""
+    assert await linked.fetch("orders/4711") == ()
+    assert await linked.fetch("../users") == ()
+    for number in ("4711", "../users"):
+        await linked.write_back(Outcome(order_number=number, ticket=TICKET))
+    assert shop.writes == 0
+
+
+async def test_a_client_of_the_shop_gets_its_token(shop: Any) -> None:
+    """An app of the developer dashboard has an id and a secret; its token is asked for once."""
+    with loopback.listening(shop) as address:
+        api = {"url": address, "user": "id", "password": "cs", "token_url": f"{address}/admin/oauth/access_token"}
+        connector = connect(address, api=api)
+        changes, _ = await found(connector)
+        assert [change.order_number for change in changes] == ["1"]
+        assert [request.path for request in shop.requests].count("/admin/oauth/access_token") == 1
+        await connector.close()
+
+
+async def test_a_shop_that_refuses_is_told(shop: Any) -> None:
+    """What is wrong is said, without the token; a limit passes."""
+    with loopback.listening(shop) as address:
+        for api, words in (
+            ({"url": address, "password": "shpat_2"}, "status 401"),
+            ({"url": f"{address}/blog", "password": "shpat_2"}, "status 404"),
+            ({"url": "http://127.0.0.1:9", "password": "shpat_2"}, "cannot be reached"),
+        ):
+            connector = connect(address, api=api)
+            for call in (
+                connector.poll(""),
+                connector.fetch("orders/1"),
+                connector.write_back(Outcome(order_number="1")),
+            ):
+                with pytest.raises(Unavailable, match=words) as refusal:
+                    await call
+                assert "shpat" not in str(refusal.value) + refusal.value.next_step
+            await connector.close()
+        shop.throttled = 1
+        connector = connect(address)
+        with pytest.raises(Unavailable, match="too much") as refusal:
+            await connector.poll("")
+        assert (await connector.poll("")).deliveries
+        await connector.close()
+
+
+async def test_without_the_interface_nothing_is_asked(connector: Shopify) -> None:
+    """Webhooks alone do; the connector says that it is not connected."""
+    assert not connector.connected
+    with pytest.raises(Unavailable) as refusal:
+        await connector.fetch("orders/1")
+    assert "`api`" in refusal.value.next_step
 
 
 def real(**fields: object) -> dict[str, object]:
@@ -106,7 +317,16 @@ def test_a_refund_of_nothing_is_refused(connector: Shopify, missing: str) -> Non
         lab.means(connector, refund | {missing: None})
 
 
-@pytest.mark.parametrize("settings", [{}, {"secret": ""}, {"secret": "s", "shop": "x"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"secret": ""},
+        {"secret": "s", "shop": "x"},
+        {"secret": "s", "api_version": "new"},
+        {"secret": "s", "api": {"url": "http://acme.example", "password": "t"}},
+    ],
+)
 def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
     """A connector with a wrong setting does not start."""
     with pytest.raises(SettingsError, match=r"connector\.shopify"):

@@ -2,79 +2,52 @@
 
 from __future__ import annotations
 
-import base64
+import importlib.util
 import json
-import threading
-from collections.abc import Iterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
 
-from licentia.connectors import Change, Delivery
-from licentia.errors import InvalidRequest, Unavailable
+from licentia.connectors import Change, Connector, Delivery
+from licentia.errors import InvalidRequest
 from licentia.settings import SettingsError
 from licentia.testing import ConnectorContract
 from licentia_integrations.tryton import Tryton
 
-SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
-KEY = "the application key"
+_SPEC = importlib.util.spec_from_file_location("tryton_erp", Path(__file__).with_name("tryton_erp.py"))
+assert _SPEC is not None
+assert _SPEC.loader is not None
+lab = sys.modules.setdefault("tryton_erp", importlib.util.module_from_spec(_SPEC))
+_SPEC.loader.exec_module(lab)
+sale, moment = lab.sale, lab.moment
 AT = datetime.fromtimestamp(1795500000, UTC)
 GOLDEN = Path(__file__).parents[1] / "golden" / "connectors" / "tryton"
-MOMENT = {"__class__": "datetime", "year": 2026, "month": 11, "day": 24, "hour": 10}
-SALES = [
-    {"__name__": "sale.sale", "id": 3, "number": "SO9", "state": "processing", "create_date": MOMENT},
-    {
-        "__name__": "sale.sale",
-        "id": 4,
-        "number": "SO10",
-        "state": "processing",
-        "origin": "sale.sale,3",
-        "lines": [{"id": 8, "quantity": -1.0, "product": {"id": 1, "code": "CAD"}}],
-    },
-]
-
-
-class Rest(BaseHTTPRequestHandler):
-    """As much of Tryton's REST interface as finds these sales by number or key."""
-
-    def do_GET(self) -> None:
-        """Answer a search."""
-        parts = urlsplit(self.path)
-        if self.headers["Authorization"] != f"Bearer {KEY}":
-            self.send_error(401)
-            return
-        if parts.path != "/db/rest/model/sale.sale":
-            self.send_error(404)
-            return
-        query = parse_qs(parts.query)
-        [[field, operator, wanted]] = json.loads(base64.urlsafe_b64decode(query["d"][0]))
-        assert {"number", "state", "lines.product.code", "party.email"} <= set(query["f"])
-        known = [each for each in SALES if (each[field] == wanted if operator == "=" else each[field] in wanted)]
-        body = json.dumps(known).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Keep the output of the tests clean."""
 
 
 @pytest.fixture
-def api() -> Iterator[dict[str, str]]:
-    """A table `[connector.tryton.api]` that leads to a server with these sales."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Rest)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield {"url": f"http://127.0.0.1:{server.server_port}/db", "password": KEY}
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def erp() -> Any:
+    """The records of the interface."""
+    return lab.Erp()
+
+
+@pytest.fixture
+def api(erp: Any) -> Iterator[dict[str, str]]:
+    """A table `[connector.tryton.api]` that leads to these records."""
+    with lab.serving(erp) as table:
+        yield table
+
+
+@pytest.fixture
+async def tryton(api: dict[str, str]) -> AsyncIterator[Tryton]:
+    """The connector with these records behind it."""
+    connector = Tryton("tryton", {"secret": lab.SECRET, "api": api, "revisions": True})
+    yield connector
+    await connector.close()
 
 
 class TestTryton(ConnectorContract):
@@ -84,9 +57,14 @@ class TestTryton(ConnectorContract):
     at = AT
 
     @pytest.fixture
-    def connector(self, api: dict[str, str]) -> Tryton:
+    async def connector(self, tryton: Tryton, erp: Any) -> Tryton:
         """The connector with the secret of the doorbell, and Tryton behind it."""
-        return Tryton("tryton", {"secret": SECRET, "api": api, "revisions": True})
+        self.erp = erp
+        return tryton
+
+    async def written(self, connector: Connector, order_number: str) -> Any:
+        """The notes, and how often one was written."""
+        return json.dumps(self.erp.records["ir.note"]), sum(not each.startswith("GET") for each in self.erp.requests)
 
 
 @pytest.mark.parametrize("name", ["sale.rest", "sales_lifecycle.rest", "module_push_webhook"])
@@ -96,12 +74,12 @@ def test_a_real_document_means_its_changes(shared_data: Path, name: str) -> None
     if name == "module_push_webhook":
         body = json.loads(body)["body"].encode()
     wanted = msgspec.json.decode((GOLDEN / f"{name}.changes.json").read_bytes(), type=tuple[Change, ...])
-    assert Tryton("tryton", {"secret": SECRET}).normalise(Delivery(body=body, received_at=AT)) == wanted
+    assert Tryton("tryton", {"secret": lab.SECRET}).normalise(Delivery(body=body, received_at=AT)) == wanted
 
 
 def test_an_amendment_is_a_newer_state_of_the_same_sale(shared_data: Path) -> None:
     """The version has grown, so that the older document is not applied any more."""
-    connector = Tryton("tryton", {"secret": SECRET})
+    connector = Tryton("tryton", {"secret": lab.SECRET})
     folder = shared_data / "orders" / "tryton"
     bodies = [(folder / f"{name}.json").read_bytes() for name in ("sale.rest", "sales_lifecycle.rest")]
     before, after = (connector.normalise(Delivery(body=body, received_at=AT))[0] for body in bodies)
@@ -109,34 +87,78 @@ def test_an_amendment_is_a_newer_state_of_the_same_sale(shared_data: Path) -> No
     assert before.version < after.version
 
 
-async def test_a_return_is_fetched_with_its_original_sale(api: dict[str, str]) -> None:
-    """As it tells only the key of that sale, and not the number."""
-    connector = Tryton("tryton", {"secret": SECRET, "api": api})
-    (delivery,) = await connector.fetch("sale.sale/SO10")
-    changes = {each.kind: each for each in connector.normalise(delivery)}
-    assert changes.keys() == {"placed", "returned"}
-    assert (changes["returned"].order_number, changes["returned"].origin) == ("SO10", "SO9")
+async def test_a_return_is_fetched_with_its_original_sale(tryton: Tryton) -> None:
+    """As it tells only the key of that sale, and not the number; the sale is placed before it is returned."""
+    (delivery,) = await tryton.fetch("sale.sale/SO10")
+    placed, returned = tryton.normalise(delivery)
+    assert (placed.kind, placed.order_number) == ("placed", "SO3")
+    assert (returned.kind, returned.order_number, returned.origin) == ("returned", "SO10", "SO3")
 
 
-async def test_what_is_gone_is_gone(api: dict[str, str]) -> None:
-    """A sale without an answer, and a module that is not installed."""
-    connector = Tryton("tryton", {"secret": SECRET, "api": api})
-    assert await connector.fetch("sale.sale/SO11") == ()
-    assert await connector.fetch("sale.subscription/1") == ()
+async def test_what_is_gone_is_gone(tryton: Tryton) -> None:
+    """A sale without an answer is no error."""
+    assert await tryton.fetch("sale.sale/SO11") == ()
 
 
-async def test_what_cannot_be_fetched_is_asked_again_later(api: dict[str, str]) -> None:
-    """With a wrong key, and without an interface at all; a pointer of another system is refused."""
-    for settings in ({"api": api | {"password": "wrong"}}, {}):
-        with pytest.raises(Unavailable) as refusal:
-            await Tryton("tryton", {"secret": SECRET, **settings}).fetch("sale.sale/SO9")
-        assert "wrong" not in str(refusal.value)
+def meant(**values: Any) -> tuple[Change, ...]:
+    """What a sale with these values means."""
+    body = json.dumps([sale(9, **values)]).encode()
+    return Tryton("tryton", {"secret": lab.SECRET}).normalise(Delivery(body=body, received_at=AT))
+
+
+def test_a_dozen_is_twelve() -> None:
+    """A quantity is in the unit of the line, and an article is counted in its own."""
+    line = {"id": 1, "type": "line", "quantity": 2.5, "unit": {"id": 3, "factor": 12.0}}
+    (change,) = meant(lines=[line | {"product": {"id": 1, "code": "CAD", "default_uom": {"id": 1, "factor": 1.0}}}])
+    assert change.lines[0].quantity == 30
+    third = line | {"quantity": 9.0, "unit": {"id": 4, "factor": 0.333333333333}}
+    (change,) = meant(lines=[third | {"product": {"id": 1, "code": "CAD", "default_uom": {"id": 1, "factor": 1.0}}}])
+    assert change.lines[0].quantity == 3
+
+
+@pytest.mark.parametrize("factor", ['"NaN"', '"sNaN"', "1e400", "-1", "1e-300"])
+@pytest.mark.parametrize("quantity", ["1", '{"__class__": "Decimal", "decimal": "sNaN"}', "1e300"])
+def test_a_number_that_is_none_is_refused(factor: str, quantity: str) -> None:
+    """In the plugin's own words."""
+    body = '[{"state": "done", "number": "1", "lines": [{"id": 1, "quantity": %s, "unit": {"factor": %s},'
+    body += ' "product": {"default_uom": {"factor": 3}}}]}]'
     with pytest.raises(InvalidRequest):
-        await Tryton("tryton", {"secret": SECRET, "api": api}).fetch("res.user/admin")
+        Tryton("tryton", {"secret": lab.SECRET}).normalise(
+            Delivery(body=(body % (quantity, factor)).encode(), received_at=AT)
+        )
+
+
+def test_a_sale_whose_lines_nobody_may_read_is_refused() -> None:
+    """Tryton leaves out what the user has no right to: that is no order of nothing."""
+    with pytest.raises(InvalidRequest, match="without lines"):
+        meant(lines=None)
+    with pytest.raises(InvalidRequest, match="quantity"):
+        meant(lines=[{"id": 1, "type": "line"}])
+
+
+def test_a_return_that_is_called_off_cancels_itself_and_not_its_sale() -> None:
+    """By its own number alone, under which it was told."""
+    back = [{"id": 1, "quantity": -1.0, "product": {"id": 1, "code": "CAD"}}]
+    (change,) = meant(state="cancelled", origin="sale.sale,3", lines=back)
+    assert (change.kind, change.order_number, change.origin, change.lines) == ("cancelled", "SO9", None, ())
+
+
+def test_a_return_for_a_complaint_is_of_its_sale() -> None:
+    """The complaint is about the sale, or about a line of it."""
+    back = [{"id": 1, "quantity": -1.0, "product": {"id": 1, "code": "CAD"}}]
+    documents = [
+        sale(3),
+        {"__name__": "sale.line", "id": 300, "sale": 3},
+        {"__name__": "sale.complaint", "id": 6, "origin": "sale.line,300"},
+        sale(9, origin="sale.complaint,6", lines=back),
+    ]
+    connector = Tryton("tryton", {"secret": lab.SECRET})
+    *_, returned = connector.normalise(Delivery(body=json.dumps(documents).encode(), received_at=AT))
+    assert (returned.kind, returned.origin) == ("returned", "SO3")
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"secret": SECRET, "api": {"url": "http://erp.example", "password": "x"}}, {"secret": 7}]
+    "settings", [{}, {"secret": lab.SECRET, "api": {"url": "http://erp.example", "password": "x"}}, {"secret": 7}]
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     """With the name of the setting; a key goes nowhere unencrypted."""

@@ -2,22 +2,84 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from datetime import UTC, datetime
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from licentia.connectors import Change, Delivery
+from licentia.connectors import Change, Connector, Delivery, Outcome
+from licentia.errors import Unavailable
 from licentia.settings import SettingsError
 from licentia.testing import ConnectorContract
 from licentia_integrations.vendure import Vendure
+from licentia_integrations.vendure.settings import VendureSettings
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 AT = datetime.fromtimestamp(1795500000, UTC)
 GOLDEN = Path(__file__).parents[1] / "golden" / "connectors" / "vendure"
+
+
+def load(name: str) -> Any:
+    """A module of this folder."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+lab = load("connector_lab")
+loopback = load("loopback_shop")
+load("graphql_shop")
+stand_in = load("vendure_stand_in")
+
+
+def order(number: int, at: datetime = datetime(2026, 1, 2, 10, tzinfo=UTC), **fields: object) -> dict[str, Any]:
+    """An order as the Admin API has it."""
+    line = {"id": "70", "quantity": 5, "customFields": {"domain": "cad.acme.example"},
+            "productVariant": {"sku": "acme-cad", "customFields": {"licenceItem": "201001"}}}  # fmt: skip
+    told = {
+        "id": f"{number:05}", "code": f"V{number}", "state": "PaymentSettled",
+        "updatedAt": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), "lines": [line],
+        "customer": {"id": "5", "emailAddress": "it@acme.example", "firstName": "Ann", "lastName": "Acme"},
+        "payments": [{"method": "invoice", "state": "Settled"}],
+    }  # fmt: skip
+    return {**told, **fields}
+
+
+def connect(address: str, **settings: object) -> Vendure:
+    """A connector of the shop at an address."""
+    api = {"url": f"{address}/admin-api", "user": "licentia", "password": "right"}
+    known = {"secret": SECRET, "test_methods": ["dummy"], "api": api, "poll_from": date(2025, 12, 1)}
+    return Vendure("vendure", {**known, **settings})
+
+
+@pytest.fixture
+def shop() -> Any:
+    """A shop with orders, also those of the golden deliveries."""
+    codes = {change["order_number"] for path in GOLDEN.glob("*.changes.json") for change in _listed(path)}
+    return stand_in.VendureShop(order(1), *(order(n, code=code) for n, code in enumerate(sorted(codes), 2)))
+
+
+def _listed(path: Path) -> list[Any]:
+    told = json.loads(path.read_bytes())
+    return told if isinstance(told, list) else []
+
+
+@pytest.fixture
+async def linked(shop: Any) -> AsyncIterator[Vendure]:
+    """The connector of the shop."""
+    with loopback.listening(shop) as address:
+        connector = connect(address)
+        yield connector
+        await connector.close()
 
 
 class TestVendure(ConnectorContract):
@@ -27,9 +89,80 @@ class TestVendure(ConnectorContract):
     at = AT
 
     @pytest.fixture
-    def connector(self) -> Vendure:
+    def connector(self, linked: Vendure, shop: Any) -> Vendure:
         """The connector with the secret of the deliveries, for a shop that tries things out by `dummy`."""
-        return Vendure("vendure", {"secret": SECRET, "test_methods": ["dummy"]})
+        self.shop = shop
+        return linked
+
+    async def written(self, connector: Connector, order_number: str) -> Any:
+        """The order's own fields, and how often any were written."""
+        return (self.shop.orders[order_number]["customFields"], self.shop.writes)
+
+
+@pytest.mark.parametrize("apart", [0, 1, 60_000])
+async def test_each_order_is_found_once(linked: Vendure, shop: Any, apart: int) -> None:
+    """Page by page, many of one millisecond; what changes later is found again, and nothing else."""
+    start = datetime(2026, 1, 2, 10, tzinfo=UTC)
+    numbers = range(1, 231)
+    shop.orders = {f"V{n}": order(n, start + timedelta(milliseconds=apart * n)) for n in numbers}
+    found, cursor = await polled(linked)
+    assert sorted(change.order_number for change in found) == sorted(shop.orders)
+    shop.clock += timedelta(seconds=1)
+    shop.orders["V7"] = order(7, shop.clock, state="Cancelled")
+    again, cursor = await polled(linked, cursor)
+    assert [(change.order_number, change.kind) for change in again] == [("V7", "cancelled")]
+    assert await polled(linked, cursor) == ([], cursor)
+
+
+async def test_a_session_that_ends_is_begun_anew(linked: Vendure, shop: Any) -> None:
+    """The shop forgets who asks; the next request logs in again."""
+    answer, known = shop.answer, []
+
+    def forgetful(request: Any) -> Any:
+        known.append("login(" in request.json()["query"])
+        if len(known) == 5:
+            request.headers = {name: value for name, value in request.headers.items() if name != "cookie"}
+        return answer(request)
+
+    shop.answer = forgetful
+    await polled(linked)
+    await linked.write_back(Outcome(order_number="V1", ticket="T"))
+    assert known.count(True) == 2
+    assert shop.orders["V1"]["customFields"]["licentiaTicket"] == "T"
+
+
+async def test_custom_fields_that_go_are_not_asked_for_again(linked: Vendure, shop: Any) -> None:
+    """The shop refuses once, and is asked for its fields anew."""
+    assert (await polled(linked))[0]
+    shop.schema = shop.schema.replace("type OrderLineCustomFields { domain: String }", "").replace(
+        "customFields: OrderLineCustomFields", "customFields: JSON"
+    )
+    with pytest.raises(Unavailable, match="refuses"):
+        await linked.poll("")
+    found, _ = await polled(linked)
+    assert found[0].lines[0].options == {}
+
+
+async def test_without_the_interface_nothing_is_asked() -> None:
+    """Deliveries alone do; the connector says that it is not connected."""
+    connector = Vendure("vendure", {"secret": SECRET})
+    assert not connector.connected
+    assert (await connector.poll("")).deliveries == ()
+    await connector.write_back(Outcome(order_number="V1", ticket="T"))
+
+
+async def polled(connector: Vendure, cursor: str = "") -> tuple[list[Change], str]:
+    """All that polls find from a cursor, and the last cursor."""
+    found: list[Change] = []
+    while (page := await connector.poll(cursor)).deliveries:
+        found += [change for delivery in page.deliveries for change in connector.normalise(delivery)]
+        cursor = page.cursor
+    return found, cursor
+
+
+def test_the_page_has_the_settings() -> None:
+    """What can be set is written down, with its default."""
+    lab.assert_documented("vendure", VendureSettings)
 
 
 def test_a_real_order_means_its_changes(shared_data: Path) -> None:
@@ -42,7 +175,15 @@ def test_a_real_order_means_its_changes(shared_data: Path) -> None:
     assert connector.delivery_id(delivery) == recorded["headers"]["webhook-id"]
 
 
-@pytest.mark.parametrize("settings", [{}, {"secret": SECRET, "color": "red"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"secret": SECRET, "color": "red"},
+        {"secret": SECRET, "api": {"url": "http://shop.example/admin-api", "password": "k"}},
+        {"secret": SECRET, "api": {"url": "https://shop.example", "user": "u", "password": "k", "scope": "x"}},
+    ],
+)
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     """With the name of the setting."""
     with pytest.raises(SettingsError, match=r"^\[connector.vendure\]: "):

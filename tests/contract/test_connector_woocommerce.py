@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import http.server
+import html
 import importlib.util
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from licentia.connectors import Change, Delivery, Line
+from licentia.connectors import Change, Connector, Delivery, Line, Outcome
 from licentia.crypto.webhooks import signature_text
 from licentia.errors import InvalidRequest, Unauthenticated, Unavailable
 from licentia.settings import SettingsError
@@ -21,11 +21,20 @@ from licentia.testing import ConnectorContract
 from licentia_integrations.woocommerce import WooCommerce
 from licentia_integrations.woocommerce.settings import WooCommerceSettings
 
-_SPEC = importlib.util.spec_from_file_location("connector_lab", Path(__file__).with_name("connector_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["connector_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
+
+def load(name: str) -> Any:
+    """A module of this folder."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+lab = load("connector_lab")
+loopback = load("loopback_shop")
+woo = load("woocommerce_shop")
 
 SECRET = "woocommerce"
 REFUND = {
@@ -54,31 +63,39 @@ def sign(body: bytes) -> dict[str, str]:
     return {"X-WC-Webhook-Signature": signature_text(SECRET.encode(), body, "base64")}
 
 
-class Shop(http.server.BaseHTTPRequestHandler):
-    """Answers for one refund, for who has the key."""
-
-    def do_GET(self) -> None:
-        allowed = self.headers["authorization"] == "Basic " + base64.b64encode(b"ck_1:cs_1").decode()
-        known = self.path == f"/shop/wp-json/wc/v3/{POINTER}"
-        body = msgspec.json.encode(REFUND)
-        self.send_response(401 if not allowed else 200 if known else 404)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
+TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
+PAID = {
+    "id": 1, "status": "processing", "date_modified_gmt": "2026-01-01T10:00:00", "customer_id": 5,
+    "line_items": [{"id": 11, "sku": "cad", "quantity": 2}], "meta_data": [{"id": 9, "key": "gift", "value": "yes"}],
+}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def shop() -> Iterator[str]:
-    """The address of a shop."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/shop/"
-        server.shutdown()
-        thread.join()
+def connect(address: str, **settings: object) -> WooCommerce:
+    """A connector of the shop at an address."""
+    keys = {
+        "url": f"{address}/shop/",
+        "consumer_key": "ck_1",
+        "consumer_secret": "cs_1",
+        "poll_from": date(2025, 12, 1),
+    }
+    return WooCommerce("woocommerce", {"secret": ["next", SECRET], **keys, **settings})
+
+
+@pytest.fixture
+def shop() -> Any:
+    """A shop with orders, and with the refund of one."""
+    shop = woo.WooShop(*({**PAID, "id": number} for number in (1, 727, 901)))
+    shop.refunds[POINTER] = REFUND
+    return shop
+
+
+@pytest.fixture
+async def linked(shop: Any) -> AsyncIterator[WooCommerce]:
+    """The connector of the shop."""
+    with loopback.listening(shop) as address:
+        connector = connect(address)
+        yield connector
+        await connector.close()
 
 
 class TestWooCommerce(ConnectorContract):
@@ -88,10 +105,16 @@ class TestWooCommerce(ConnectorContract):
     changes = 32
 
     @pytest.fixture
-    def connector(self, shop: str) -> WooCommerce:
+    def connector(self, linked: WooCommerce, shop: Any) -> WooCommerce:
         """The connector of the shop."""
-        keys = {"url": shop, "consumer_key": "ck_1", "consumer_secret": "cs_1"}
-        return WooCommerce("woocommerce", {"secret": ["next", SECRET], **keys})
+        self.shop = shop
+        return linked
+
+    async def written(self, connector: Connector, order_number: str) -> Any:
+        """The order's fields, and its notes."""
+        number = int(order_number or 0)
+        order = self.shop.orders.get(number)
+        return order and (order["date_modified_gmt"], self.shop.meta(number), list(self.shop.notes.get(number, [])))
 
 
 @pytest.fixture
@@ -154,18 +177,145 @@ def test_other_statuses_may_mean_paid() -> None:
     assert lab.means(own, order | {"status": "completed"}) == ()
 
 
-async def test_a_refund_is_fetched_from_the_shop(shop: str) -> None:
+async def test_a_refund_is_fetched_from_the_shop(linked: WooCommerce) -> None:
     """A pointer leads to the refund with the key of the shop; a refund that is gone is nothing."""
-    keys = {"url": shop, "consumer_key": "ck_1", "consumer_secret": "cs_1"}
-    connector = WooCommerce("w", {"secret": "s", **keys})
-    (fetched,) = await connector.fetch(POINTER)
-    assert connector.normalise(fetched) == (RETURNED,)
-    assert await connector.fetch("orders/1/refunds/2") == ()
-    assert await connector.fetch("../users") == ()
-    with pytest.raises(Unavailable, match="status 401"):
-        await WooCommerce("w", {"secret": "s", **keys, "consumer_secret": "cs_2"}).fetch(POINTER)
-    with pytest.raises(Unavailable, match="cannot be reached"):
-        await WooCommerce("w", {"secret": "s", **keys, "url": "http://127.0.0.1:1/"}).fetch(POINTER)
+    (fetched,) = await linked.fetch(POINTER)
+    assert linked.normalise(fetched) == (RETURNED,)
+    assert await linked.fetch("orders/1/refunds/2") == ()
+    assert await linked.fetch("../users") == ()
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [({"consumer_secret": "cs_2"}, "status 401: Sorry"), ({"url": "http://127.0.0.1:9/"}, "cannot be reached")],
+)
+async def test_a_shop_that_does_not_answer_is_told(shop: Any, other: dict[str, str], words: str) -> None:
+    """What is wrong is said, without the key; it is asked again later."""
+    with loopback.listening(shop) as address:
+        connector = connect(address, **other)
+        for call in (connector.fetch(POINTER), connector.poll(""), connector.write_back(Outcome(order_number="1"))):
+            with pytest.raises(Unavailable, match=words) as refusal:
+                await call
+            assert "cs_" not in str(refusal.value) + refusal.value.next_step
+        await connector.close()
+
+
+async def test_another_page_is_no_shop(shop: Any) -> None:
+    """An address without the API is not taken for a shop that has nothing, or for an order that is gone."""
+    with loopback.listening(shop) as address:
+        connector = connect(address, url=f"{address}/blog")
+        for call in (connector.poll(""), connector.write_back(Outcome(order_number="1", ticket=TICKET))):
+            with pytest.raises(Unavailable, match="status 404: No route"):
+                await call
+        await connector.close()
+
+
+@pytest.mark.parametrize(("parent", "origin"), [(727, "727"), (0, "880"), (None, "880")])
+async def test_a_renewal_is_of_the_order_that_began_it(
+    linked: WooCommerce, connector: WooCommerce, shop: Any, parent: int | None, origin: str
+) -> None:
+    """The subscription tells that order; where it tells none, or is gone, its own number has to do."""
+    renewing = {**PAID, "meta_data": [{"key": "_subscription_renewal", "value": "880"}], "refunds": [{"id": 31}]}
+    shop.orders = {1: renewing}
+    shop.subscriptions = {} if parent is None else {880: parent}
+    pointer, refund = lab.means(linked, renewing)
+    assert (pointer.pointer, refund.pointer) == ("orders/1/renewal/880", "orders/1/refunds/31")
+    (fetched,) = await linked.fetch(pointer.pointer)
+    (renewed,) = linked.normalise(fetched)
+    (alone, _) = lab.means(connector, renewing)
+    assert alone.origin == "880"
+    assert renewed == msgspec.structs.replace(alone, origin=origin)
+    shop.orders = {}
+    assert await linked.fetch(pointer.pointer) == ()
+
+
+async def polled(connector: WooCommerce, cursor: str = "") -> tuple[list[Change], str]:
+    """All that polls find from a cursor, and the last cursor."""
+    found: list[Change] = []
+    while True:
+        page = await connector.poll(cursor)
+        cursor = page.cursor
+        if not page.deliveries:
+            return found, cursor
+        found += [change for delivery in page.deliveries for change in connector.normalise(delivery)]
+
+
+async def test_real_orders_are_found(linked: WooCommerce, shop: Any) -> None:
+    """What a webhook would have sent is found as well, and means the same."""
+    order = msgspec.json.decode(lab.sample("woocommerce", "order_get.json"))
+    shop.orders = {727: {**order, "date_modified_gmt": "2026-01-01T10:00:00"}}
+    found, _ = await polled(linked)
+    assert tuple(found) == lab.means(linked, shop.orders[727])
+
+
+@pytest.mark.parametrize("apart", [0, 1, 60])
+async def test_each_order_is_found_once(linked: WooCommerce, shop: Any, apart: int) -> None:
+    """Page by page, many of one second, in the trash or not; what changes later is found again, and nothing else."""
+    start = datetime(2026, 1, 1, 10, tzinfo=UTC)
+    shop.orders = {
+        number: woo.moved(PAID, number, start + timedelta(seconds=apart * number), status=status)
+        for number, status in enumerate(["processing", "completed", "trash"] * 80, 1)
+    }
+    found, cursor = await polled(linked)
+    assert sorted(int(change.order_number) for change in found) == [*range(1, 241)]
+    assert {change.kind for change in found} == {"placed", "cancelled"}
+    shop.clock += timedelta(seconds=1)
+    shop.orders[7] = woo.moved(PAID, 7, shop.clock, status="cancelled")
+    again, cursor = await polled(linked, cursor)
+    assert [(change.order_number, change.kind) for change in again] == [("7", "cancelled")]
+    assert await polled(linked, cursor) == ([], cursor)
+
+
+async def test_a_change_while_it_is_paged_hides_no_other(linked: WooCommerce, shop: Any) -> None:
+    """An order that leaves the second in which 120 changed moves the others up; all are found all the same."""
+    start = datetime(2026, 1, 1, 10, tzinfo=UTC)
+    shop.orders = {number: woo.moved(PAID, number, start) for number in range(1, 121)}
+    answer, asked = shop.answer, []
+
+    def answering(request: Any) -> Any:
+        asked.append(request)
+        if len(asked) == 4:
+            shop.orders[3]["date_modified_gmt"] = shop.now
+        return answer(request)
+
+    shop.answer = answering
+    found, _ = await polled(linked)
+    assert {int(change.order_number) for change in found} == {*range(1, 121)}
+
+
+async def test_the_ticket_is_a_field_and_one_note_to_the_buyer(linked: WooCommerce, shop: Any) -> None:
+    """A problem is told to the shop; then the ticket replaces it. Other fields stay, and no mail is sent twice."""
+    problem = Outcome(order_number="1", problem="No product is known for 'cad' & \"doc\".")
+    for outcome in (
+        problem,
+        problem,
+        Outcome(order_number="1", ticket=TICKET),
+        Outcome(order_number="1", ticket=TICKET),
+    ):
+        await linked.write_back(outcome)
+        for note in shop.notes[1]:
+            note["note"] = f"<p>{html.escape(html.unescape(note['note']))}</p>"
+    assert shop.meta(1) == {"gift": "yes", "licentia_problem": "", "licentia_ticket": TICKET}
+    assert [note["customer_note"] for note in shop.notes[1]] == [False, True]
+    assert TICKET in shop.notes[1][1]["note"]
+
+
+async def test_the_buyer_is_told_in_the_words_of_the_shop(shop: Any) -> None:
+    """Or not at all."""
+    with loopback.listening(shop) as address:
+        for number, note in ((1, "Lizenz: {ticket} {x}"), (727, "")):
+            connector = connect(address, customer_note=note)
+            await connector.write_back(Outcome(order_number=str(number), ticket=TICKET))
+            await connector.close()
+    assert [note["note"] for note in shop.notes[1]] == [f"Lizenz: {TICKET} {{x}}"]
+    assert shop.notes.get(727, []) == []
+
+
+async def test_an_order_that_is_gone_is_told_nothing(linked: WooCommerce, shop: Any) -> None:
+    """It was deleted, or its number is none of this shop."""
+    for number in ("4711", "../users/1"):
+        await linked.write_back(Outcome(order_number=number, ticket=TICKET))
+    assert all(request.method == "GET" and "users" not in request.path for request in shop.requests)
 
 
 async def test_without_a_key_nothing_is_fetched(connector: WooCommerce) -> None:
@@ -179,7 +329,8 @@ async def test_without_a_key_nothing_is_fetched(connector: WooCommerce) -> None:
     "settings",
     [{}, {"secret": ""}, {"secret": []}, {"secret": "s", "colour": 1}, {"secret": "s", "url": "https://shop.example"},
      {"secret": "s", "url": "ftp://x", "consumer_key": "k", "consumer_secret": "c"},
-     {"secret": "s", "paid_statuses": []}],
+     {"secret": "s", "url": "http://shop.example", "consumer_key": "k", "consumer_secret": "c"},
+     {"secret": "s", "customer_note": "Thank you"}, {"secret": "s", "paid_statuses": []}],
 )  # fmt: skip
 def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
     """A connector with a wrong setting does not start."""

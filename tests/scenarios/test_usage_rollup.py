@@ -139,14 +139,14 @@ async def sell(database: Database) -> None:
         for license_id, (code, customer) in LICENSES.items():
             source, _, customer_id = customer.partition("/")
             await tx.rows(
-                "INSERT INTO purchase_order (id, source, order_number, cancelled, version, digest, customer, lines,"
-                " created_at, updated_at) VALUES ($1, $2, $1, $3, 1, '', $4, '[]', 0, 0)",
+                "INSERT INTO purchase_order (id, source, order_number, cancelled, test, version, digest, customer,"
+                " lines, created_at, updated_at) VALUES ($1, $2, $1, $3, $3, 1, '', $4, '[]', 0, 0)",
                 f"o-{license_id}", source, False, msgspec.json.encode({"id": customer_id, "name": "/"}).decode(),
             )  # fmt: skip
             await tx.rows(
                 "INSERT INTO license (id, order_id, ticket_id, line_id, sku, product_code, name, terms, quantity,"
-                " placed, to_reclaim, standing, overdraft_placed, restores, created_at)"
-                " VALUES ($1, $2, 't', '1', 's', $3, 'n', '{}', 9, 0, 0, 'live', 0, 0, 0)",
+                " placed, to_reclaim, standing, overdraft_placed, restores, renewals, created_at)"
+                " VALUES ($1, $2, 't', '1', 's', $3, 'n', '{}', 9, 0, 0, 'live', 0, 0, 0, 0)",
                 license_id, f"o-{license_id}", code,
             )  # fmt: skip
             for pool in POOLS[license_id]:

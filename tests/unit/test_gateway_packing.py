@@ -71,16 +71,19 @@ async def test_an_answer_says_how_it_is_sent() -> None:
 
 
 def test_no_secret_is_packed() -> None:
-    """Replies with a ticket, a token or a delivery are never packed: their length would tell of them."""
+    """Replies with a ticket, a token, a delivery or a webhook's address are never packed: the length would tell."""
     assert {operation.name for operation in OPERATIONS if may_be_packed(operation)} == {
         "GetKeyManifest",
         "GetProduct",
         "GetUsage",
+        "ListConnectors",
         "ListContainers",
         "ListEvents",
         "ListLeases",
         "ListLicenses",
+        "ListMappings",
         "ListPlugins",
         "ListProducts",
         "ListPublicKeys",
+        "ListWebhookDeliveries",
     }

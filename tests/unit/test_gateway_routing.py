@@ -66,7 +66,14 @@ async def test_a_prefix_of_the_server_is_left_out() -> None:
 def test_a_route_does_not_begin_with_a_field() -> None:
     """Such a route would be found by nobody."""
     with pytest.raises(AssertionError, match="begins with a field"):
-        Addresses([Route("/a/{x}", _Told())], nothing_here)
+        Addresses([Route("/{x}/a", _Told())], nothing_here)
+
+
+async def test_the_second_segment_may_be_a_field() -> None:
+    """Where nothing else begins with the first one."""
+    addresses = Addresses([Route("/c/{x}", _Told()), Route("/a/b", _Told())], _told)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(addresses), base_url="http://test") as http:
+        assert [(await http.get(path)).text for path in ("/c/1", "/c", "/c/1/2")] == ["/c/{x} x=1", "none", "none"]
 
 
 def test_every_operation_has_a_route() -> None:

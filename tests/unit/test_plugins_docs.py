@@ -6,7 +6,7 @@ import re
 import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import msgspec
 import pytest
@@ -17,7 +17,9 @@ from licentia.directories import Subject, UserClaim
 from licentia.errors import Unauthenticated
 from licentia.installed import GROUPS
 from licentia.plugins import Bindings, Plugins, Registry, flaw
+from licentia.services.connections import Connections
 from licentia.settings import Settings
+from licentia.storage.database import Database
 from licentia.testing import MemoryHost
 from licentia_plugins.directories.oidc.settings import Algorithm, OidcSettings
 
@@ -98,6 +100,7 @@ def test_every_sample_is_accepted(name: str) -> None:
     bindings = Bindings(settings, plugins)
     host = MemoryHost({each: bindings.binding(each) for each in settings.bindings})
     Registry(settings, host, plugins)
+    Connections(settings, plugins, cast(Database, None), b"")
     assert {plugin.state for plugin in plugins.listing() if plugin.name == name} == {"active"}
 
 

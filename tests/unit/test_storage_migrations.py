@@ -47,7 +47,7 @@ AddCheck.database_forward = database_forward
 LICENSE = {
     "id": "l", "order_id": "o", "ticket_id": "t", "line_id": "1", "sku": "s", "product_code": "c", "name": "n",
     "terms": "{}", "quantity": 5, "placed": 3, "to_reclaim": 1,
-    "standing": "live", "overdraft_placed": 0, "restores": 0, "created_at": 0,
+    "standing": "live", "overdraft_placed": 0, "restores": 0, "renewals": 0, "created_at": 0,
 }  # fmt: skip
 POOL = {
     "id": "p", "activation_id": "a", "license_id": "l", "container_id": "k", "user_id": "u", "product_code": "c",
@@ -118,7 +118,7 @@ async def test_every_model_can_be_read(database_url: str) -> None:
     async with opened(database_url) as database, database.read():
         counts = {model.__name__: len(await model.all()) for model in database._context.apps[APP].values()}
     assert {name for name, count in counts.items() if count} == {"Chain"}
-    assert len(counts) == 24
+    assert len(counts) == 36
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,8 @@ async def test_natural_keys_are_unique(
 ) -> None:
     """What identifies a thing outside cannot be there twice, whatever the code does."""
     filled: dict[str, dict[str, Any]] = {
-        "purchase_order": {"id": "1", "digest": "", "customer": "", "lines": "", "created_at": 0, "updated_at": 0,
+        "purchase_order": {"id": "1", "test": False, "digest": "", "customer": "", "lines": "", "created_at": 0,
+                           "updated_at": 0,
                            "cancelled": False, "version": 1},
         "ticket": {"id": "1", "code": "A", "order_id": "o"},
         "container": {"id": "1", "sequence": 0, "created_at": 0},

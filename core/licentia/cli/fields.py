@@ -105,6 +105,8 @@ def option(field: inspect.Field, name: str | None = None) -> click.Option:
         name = name.removesuffix("s")
     flag = "--" + name.replace("_", "-")
     declared = [flag, field.encode_name] if name != field.encode_name else [flag]
+    if isinstance(kind, inspect.BoolType):
+        return click.Option(declared, is_flag=True, default=None, help=description)
     metavar = "N" if isinstance(kind, inspect.IntType) else None
     return click.Option(declared, type=_click_type(kind), multiple=several, metavar=metavar, help=description)
 

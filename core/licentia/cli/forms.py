@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -116,6 +117,30 @@ def _container(values: Values) -> Any:
     return {"kind": "act-file" if given.get("request") else "cloud-lite", **given} if given else None
 
 
+def _pairs(field: str, flag: str, help: str) -> Form:
+    """A list of names with values, as `--flag NAME=VALUE`."""
+
+    def options() -> list[click.Option]:
+        return [click.Option([flag, field], multiple=True, metavar="NAME=VALUE", help=f"{help} May be repeated.")]
+
+    def take(values: Values) -> Any:
+        return [_pair(text, flag) for text in values.pop(field)] or None
+
+    return Form(options, take)
+
+
+def _pair(text: str, flag: str) -> Values:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE.", param_hint=flag)
+    if value.startswith("@"):
+        try:
+            value = Path(value[1:]).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.BadParameter(f"{value[1:]}: {error}", param_hint=flag) from None
+    return {"name": name, "value": value}
+
+
 def _given(values: Values, names: dict[str, str]) -> Values | None:
     taken = {name: values.pop(option) for name, option in names.items()}
     return {name: value for name, value in taken.items() if value is not None} or None
@@ -130,4 +155,10 @@ FORMS: dict[str, Form] = {
     "items": Form(_item_options, _items),
     "customer": Form(_customer_options, _customer),
     "container": Form(_container_options, _container),
+    "settings": _pairs(
+        "settings",
+        "--setting",
+        "A setting of its page, as `api.url=https://erp.example.com`; `secret=@FILE` takes it from a file.",
+    ),
+    "options": _pairs("options", "--option", "An option that was chosen with the article, as `edition=pro`."),
 }

@@ -17,7 +17,7 @@ WIDEST = 72
 
 EMPTY: tuple[Any, ...] = (None, [], "")
 
-LABELS = ("product_code", "sku", "license_id")
+LABELS = ("product_code", "sku", "license_id", "order_number")
 """What names a nested thing where there is no room for all of it; in its own table it comes first."""
 
 COLUMNS = {
@@ -28,6 +28,7 @@ COLUMNS = {
         "seats_in_use", "seats_total", "units_remaining", "units_total", "expires_at",
         "start", "checkouts", "denials", "seat_seconds", "peak",
     ),
+    "webhooks": ("webhook_id", "endpoint_url", "kinds", "state", "waiting", "failed", "failing_since", "reason"),
     "plugins": ("kind", "name", "version", "distribution", "state", "capabilities", "reason"),
 }  # fmt: skip
 """What is shown of the rows of a wide list; the JSON has all."""

@@ -122,6 +122,10 @@ COMMANDS: Mapping[str, Entry] = {
             ),
             "show": Verb("GetOrder", "licentia order show shop 1001"),
             "cancel": Verb("CancelOrder", "licentia order cancel shop 1001 --reason 'ordered twice'"),
+            "import": Own("licentia.cli.commands.order_import:import_", "Import the orders of a file."),
+            "trace": Own(
+                "licentia.cli.commands.order_trace:trace", "Tell what happened to an order.", "TraceOrder"
+            ),
         },
     ),
     "ticket": Noun(
@@ -212,6 +216,26 @@ COMMANDS: Mapping[str, Entry] = {
         "licentia usage --from 2026-11-01 --to 2026-12-01 --per day -o csv",
         summary="Read the use over a time.",
     ),
+    "webhook": Noun(
+        "Webhooks: addresses of others that are told of events.",
+        {
+            "put": Verb(
+                "PutWebhook",
+                "licentia webhook put crm --endpoint-url https://crm.example.com/in --kind 'order.*'",
+                "licentia webhook test {webhook_id}",
+            ),
+            "list": Verb("ListWebhooks", "licentia webhook list"),
+            "show": Verb("GetWebhook", "licentia webhook show crm"),
+            "delete": Verb("DeleteWebhook", "licentia webhook delete crm"),
+            "rotate": Verb("RotateWebhookSecret", "licentia webhook rotate crm"),
+            "test": Verb("TestWebhook", "licentia webhook test crm"),
+            "deliveries": Verb("ListWebhookDeliveries", "licentia webhook deliveries crm --state failed"),
+            "replay": Verb("ReplayWebhookDelivery", "licentia webhook replay crm msg_2b1c94"),
+            "replay-since": Verb(
+                "ReplayWebhookDeliveries", "licentia webhook replay-since crm --since 2026-11-24T02:00:00Z"
+            ),
+        },
+    ),
     "events": Noun(
         "Events: the audit trail, a chain of hashes.",
         {
@@ -239,8 +263,29 @@ COMMANDS: Mapping[str, Entry] = {
         },
     ),
     "connector": Noun(
-        "Connectors: what a business system's messages mean.",
+        "Connectors: the business systems that orders come from.",
         {
+            "list": Verb("ListConnectors", "licentia connector list"),
+            "add": Verb(
+                "PutConnector",
+                "licentia connector add shop --plugin webhook --setting secret=whsec_bGljZW50aWEgZGVtbyBrZXk=",
+                "licentia connector test {name}",
+            ),
+            "remove": Verb("DeleteConnector", "licentia connector remove shop"),
+            "test": Verb("TestConnector", "licentia connector test shop"),
+            "poll": Verb("PollConnector", "licentia connector poll erp", "licentia connector inbox"),
+            "map": Verb(
+                "PutMapping",
+                "licentia connector map --article CAD-5PACK --sku acme-cad --factor 5 --connector shop",
+                "licentia connector replay --dry-run",
+            ),
+            "maps": Verb("ListMappings", "licentia connector maps --connector shop"),
+            "unmap": Verb("DeleteMapping", "licentia connector unmap map_3f9c2a7b"),
+            "try": Verb("TryMapping", "licentia connector try shop --article CAD-5PACK --quantity 2"),
+            "inbox": Verb("ListDeliveries", "licentia connector inbox --state parked"),
+            "delivery": Verb("GetDelivery", "licentia connector delivery dlv_3f9c2a7b"),
+            "replay": Verb("ReplayDeliveries", "licentia connector replay --connector shop --dry-run"),
+            "discard": Verb("DiscardDelivery", "licentia connector discard dlv_3f9c2a7b --reason 'a test of the shop'"),
             "normalise": Own(
                 "licentia.cli.commands.connector:normalise", "Show which changes of orders a delivery means."
             )

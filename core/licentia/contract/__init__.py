@@ -6,6 +6,7 @@ and the reference pages all derive from `OPERATIONS`. Nothing else names a field
 
 from licentia.contract import (
     activations,
+    connectors,
     containers,
     events,
     keys,
@@ -16,6 +17,7 @@ from licentia.contract import (
     products,
     tickets,
     usage,
+    webhooks,
 )
 from licentia.contract.operation import Operation, Reply, Request, Service
 from licentia.contract.validation import parse
@@ -26,12 +28,14 @@ OPERATIONS: tuple[Operation, ...] = (
     *events.OPERATIONS,
     *plugins.OPERATIONS,
     *orders.OPERATIONS,
+    *connectors.OPERATIONS,
     *tickets.OPERATIONS,
     *activations.OPERATIONS,
     *containers.OPERATIONS,
     *leases.OPERATIONS,
     *usage.OPERATIONS,
     *keys.OPERATIONS,
+    *webhooks.OPERATIONS,
 )
 
 BY_NAME: dict[str, Operation] = {operation.name: operation for operation in OPERATIONS}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib import import_module
-from typing import Any, Literal, dataclass_transform, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, dataclass_transform, get_args, get_type_hints
 
 import msgspec
 
@@ -38,7 +38,9 @@ class Request(msgspec.Struct, metaclass=_Frozen, frozen=True, kw_only=True, forb
 
 
 class Reply(msgspec.Struct, metaclass=_Frozen, frozen=True, kw_only=True):
-    """What a caller gets back."""
+    """What a caller gets back. The fields `told_once` are optional, and left out of an answer that is repeated."""
+
+    told_once: ClassVar[tuple[str, ...]] = ()
 
 
 @cache

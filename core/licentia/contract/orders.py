@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -57,7 +57,7 @@ class CancelOrder(Request):
     reason: Text | None = None
 
 
-class Order(Reply):
+class Order(Reply, kw_only=True):
     """An order with its ticket. `version` counts the contents it had, `to_reclaim` the activated seats owed back."""
 
     order_id: Id
@@ -65,6 +65,7 @@ class Order(Reply):
     order_number: Id
     status: OrderStatus
     version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    test: Annotated[bool, Meta(description="Nobody paid for it: an order of a system's test mode.")] = False
     customer: Customer
     lines: list[OrderLine]
     ticket: Annotated[str, Meta(description="The pick-up code, five groups of five characters.")]
@@ -74,10 +75,47 @@ class Order(Reply):
     updated_at: Instant
 
 
-class CreateOrderReply(Order):
+class CreateOrderReply(Order, kw_only=True):
     """The order as it is now; `created` is false on a repeat and on a new version."""
 
     created: bool
+
+
+class TraceOrder(Request):
+    """What happened to an order: what was sent about it, what came of that, and what was done with its licenses."""
+
+    order_number: Annotated[Id, Meta(description="Its number, or that of a return, a renewal or a subscription of it.")]
+    source: Annotated[Id | None, Meta(description="The business system; absent: all that have such an order.")] = None
+
+
+class Step(Reply):
+    """One thing that happened."""
+
+    at: Instant
+    kind: Annotated[str, Meta(description="What happened, as `noun.verb`.")]
+    actor: Annotated[str, Meta(description="Who did it: a key, a user, a connection, or `operator`.")]
+    summary: Annotated[str, Meta(description="The same in words.")]
+    data: Annotated[dict[str, Any], Meta(description="The facts; in SOAP a string of JSON.")]
+
+
+class TracedOrder(Reply, kw_only=True):
+    """One order's story, oldest first. `next_step` says what a person would do now, if anything."""
+
+    source: Id
+    order_number: Id
+    number_there: Annotated[str | None, Meta(description="The number as the business system writes it.")] = None
+    status: Annotated[OrderStatus | None, Meta(description="Absent if nothing was licensed yet.")] = None
+    ticket: str | None = None
+    parked: Annotated[str | None, Meta(description="Why a delivery about it waits.")] = None
+    write_back: Annotated[str | None, Meta(description="Whether the business system has the ticket.")] = None
+    next_step: str | None = None
+    steps: list[Step]
+
+
+class OrderTrace(Reply):
+    """The orders of this number, one of each source that has it."""
+
+    orders: list[TracedOrder]
 
 
 OPERATIONS = (
@@ -92,5 +130,9 @@ OPERATIONS = (
     Operation(
         "CancelOrder", "sales", "POST", "/v1/orders/{source}/{order_number}/cancel", "orders:cancel_order",
         CancelOrder, Order, "Cancel an order.", (NotFound,), mutates=True,
+    ),
+    Operation(
+        "TraceOrder", "admin", "GET", "/v1/trace/{order_number}", "tracing:trace_order", TraceOrder, OrderTrace,
+        "Tell what happened to an order.", (NotFound,),
     ),
 )

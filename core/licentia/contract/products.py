@@ -53,6 +53,10 @@ class Terms(Request, kw_only=True):
     reassign_after_days: Annotated[
         Days | None, Meta(description="How long a named user's seat stays that user's; absent: as long as the leases.")
     ] = None
+    renewal_days: Annotated[
+        Days | None,
+        Meta(description="Days that a paid renewal adds to its ends; absent: as many as `expires_after_days`."),
+    ] = None
     checkpoint_days: Annotated[Days | None, Meta(description="Longest time without contact to the server.")] = None
     offline_days: Annotated[Days | None, Meta(description="Longest borrow.")] = None
     restore_limit: Annotated[

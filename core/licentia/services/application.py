@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import structlog
 
+from licentia.connectors import Answer, Delivery
 from licentia.contract.operation import Operation, Reply, Request
 from licentia.crypto.apikeys import is_key_id, new_key_id, split_key
 from licentia.crypto.issuingkey import IssuingKey
@@ -34,12 +35,17 @@ from licentia.errors import (
     Unavailable,
 )
 from licentia.plugins import Bindings, Plugins, Registry
+from licentia.services import trail
+from licentia.services.chain import Chain
+from licentia.services.connections import Connections
 from licentia.services.context import Context, run
+from licentia.services.courier import Courier
 from licentia.services.desk import Desk
 from licentia.services.hosting import CoreHost
 from licentia.services.identity import BearerToken, Caller, Credentials, KeyDigest, KeyPair
 from licentia.services.keys import ApiKeyInfo, KeyRing
 from licentia.services.limits import Limiter
+from licentia.services.posting import Post
 from licentia.services.rollup import Rollup
 from licentia.settings import Settings
 from licentia.storage import eventlog, models
@@ -70,6 +76,10 @@ class Application:
         self._signer = LeaseSigner(keys.lease_key())
         self._ring = KeyRing(database, master)
         self._rollup = Rollup(database, settings.usage_keep_days)
+        self._post = Post(master, settings)
+        self._courier = Courier(database, self._post, settings.webhooks.keep_days)
+        connections = Connections(settings, installed, database, master)
+        self.chain = Chain(self, connections, settings.deliveries_keep_days)
         self._desk = Desk(lease_store(settings.database_url), self._signer)
         self._misses = Limiter(settings.limits.ticket_misses_per_minute, "unknown tickets")
         self._failures = Limiter(settings.limits.failed_authentications_per_minute, "failed authentications")
@@ -92,6 +102,7 @@ class Application:
             await database.close()
             raise
         application._rollup.start()
+        application._courier.start()
         return application
 
     def stop_waiting(self) -> None:
@@ -101,9 +112,12 @@ class Application:
     async def close(self) -> None:
         """Finish what was accepted, then close everything."""
         await self._rollup.close()
+        await self._courier.close()
+        await self.chain.close()
         await self._desk.close()
         while self._running:
             await asyncio.wait(self._running)
+        await self.chain.connections.close()
         await self.plugins.close()
         await self._bindings.close()
         await self.database.close()
@@ -150,13 +164,47 @@ class Application:
             key = None if idempotency_key is None else _Repeat.of(caller, operation, request, idempotency_key)
             if operation.batched:
                 return await self._ask(operation, request, caller, subject, key)
-            return await self._finish(self._mutate(operation, request, caller, subject, key))
+            return await self.finish(
+                self.transact(lambda context: operation.run(request, context), caller, subject=subject, repeat=key)
+            )
         except LicensingError:
             raise
         except Exception as error:
             answer = _as_answer(error)
             log.exception("operation_failed", operation=operation.name, request_id=request_id, code=answer.code)
             raise answer from error
+
+    async def deliver(self, connection: str, delivery: Delivery, address: str) -> Answer:
+        """Take what a business system has sent from an address, and answer it in its own way.
+
+        Raises:
+            NotFound: there is no such connection.
+            Unauthenticated: it is not from that system.
+            TooManyRequests: the same, and too much from this address was not.
+            LicensingError: and nothing else; a failure of our own is logged and becomes InternalError.
+        """
+        try:
+            found = await self.chain.connections.get(connection)
+            try:
+                return await self.chain.inbox.receive(found, delivery)
+            except Unauthenticated as error:
+                if await self._failures.failed(address):
+                    data = {"connection": connection, "address": address, "problem": error.detail}
+                    refused = Happened(kind="delivery.refused", actor="anyone", data=data)
+                    await self.finish(self._record([refused]))
+                else:
+                    await self._failures.check(address)
+                raise
+        except LicensingError:
+            raise
+        except Exception as error:
+            answer = _as_answer(error)
+            log.exception("delivery_not_kept", connection=connection, code=answer.code)
+            raise answer from error
+
+    async def _record(self, happened: list[Happened]) -> None:
+        async with self.database.write() as tx:
+            await eventlog.append(tx, happened)
 
     async def checks(self) -> dict[str, str]:
         """Whether the server can work: each part with `ok` or what is wrong."""
@@ -187,7 +235,7 @@ class Application:
                 data = {"key_id": key_id, "name": name, "scopes": sorted(scopes)}
                 await eventlog.append(tx, [Happened(kind="key.created", actor="operator", data=data)])
 
-        await self._finish(create())
+        await self.finish(create())
         return key_id, key
 
     async def revoke_key(self, key_id: str) -> None:
@@ -208,7 +256,7 @@ class Application:
                     revoked = Happened(kind="key.revoked", actor="operator", data={"key_id": key_id})
                     await eventlog.append(tx, [revoked])
 
-        await self._finish(revoke())
+        await self.finish(revoke())
 
     async def list_keys(self) -> list[ApiKeyInfo]:
         """All keys, the oldest first, without their secrets."""
@@ -231,11 +279,11 @@ class Application:
         try:
             if isinstance(credentials, KeyDigest):
                 # It writes down that the nonce was used.
-                return await self._finish(persist(lambda: self._ring.caller(credentials, address)))
+                return await self.finish(persist(lambda: self._ring.caller(credentials, address)))
             return await self._caller(credentials, address)
         except Unauthenticated:
             if await self._failures.failed(address):
-                await self._finish(self._record_failure(credentials, address))
+                await self.finish(self._record_failure(credentials, address))
             else:
                 await self._failures.check(address)
             raise
@@ -253,9 +301,7 @@ class Application:
         said = credentials.key_id if isinstance(credentials, KeyPair | KeyDigest) else ""
         # What is no id may be a secret in the wrong field.
         data = {"address": address, "key_id": said if is_key_id(said) else None}
-        failure = Happened(kind="authentication.failed", actor="anyone", data=data)
-        async with self.database.write() as tx:
-            await eventlog.append(tx, [failure])
+        await self._record([Happened(kind="authentication.failed", actor="anyone", data=data)])
 
     async def _subject(self, operation: Operation, request: Request, caller: Caller) -> Subject | None:
         """The user that the request speaks for; an end user speaks only for the own one."""
@@ -280,51 +326,57 @@ class Application:
                     reply: Reply | None = await operation.run(request, context)
             except LicensingError:
                 if context.audited:
-                    await self._finish(self._after_refusal(context))
+                    await self.finish(self._after_refusal(context))
                 raise
         return reply
 
     async def _ask(
-        self, operation: Operation, request: Request, caller: Caller, subject: Subject | None, repeat: _Repeat | None
-    ) -> Reply | None:
-        """Run what the desk settles. Its natural key makes a repeat safe; an idempotency key repeats the answer."""
-        if repeat is not None and (kept := await self._finish(persist(lambda: self._kept(repeat)))):
-            return msgspec.json.decode(kept, type=operation.reply) if operation.reply else None
-        async with self.database.read() as connection:
-            reply: Reply | None = await operation.run(request, self._context(caller, connection, subject))
-        if repeat is not None:
-            await self._finish(persist(lambda: self._keep(repeat, reply)))
-        return reply
-
-    async def _kept(self, repeat: _Repeat) -> str | None:
-        async with self.database.write() as tx:
-            return await repeat.answer(tx)
-
-    async def _keep(self, repeat: _Repeat, reply: Reply | None) -> None:
-        async with self.database.write() as tx:
-            if not await repeat.answer(tx):
-                await repeat.keep(reply, tx)
-
-    async def _mutate(
         self,
         operation: Operation,
         request: Request,
         caller: Caller,
         subject: Subject | None,
-        repeat: _Repeat | None,
+        repeat: _Repeat[Reply | None] | None,
     ) -> Reply | None:
-        done = _Run()
+        """Run what the desk settles. Its natural key makes a repeat safe; an idempotency key repeats the answer."""
+        if repeat is not None and (kept := await self.finish(persist(lambda: self._kept(repeat)))):
+            return repeat.decoded(kept)
+        async with self.database.read() as connection:
+            reply: Reply | None = await operation.run(request, self._context(caller, connection, subject))
+        if repeat is not None:
+            await self.finish(persist(lambda: self._keep(repeat, reply)))
+        return reply
 
-        async def once() -> Reply | None:
+    async def _kept(self, repeat: _Repeat[Any]) -> str | None:
+        async with self.database.write() as tx:
+            return await repeat.answer(tx)
+
+    async def _keep(self, repeat: _Repeat[Any], reply: Reply | None) -> None:
+        async with self.database.write() as tx:
+            if not await repeat.answer(tx):
+                await repeat.keep(reply, tx)
+
+    async def transact(
+        self,
+        work: Callable[[Context], Awaitable[T]],
+        caller: Caller,
+        *,
+        subject: Subject | None = None,
+        repeat: _Repeat[T] | None = None,
+    ) -> T:
+        """Do a piece of work in one transaction, with the events that it records; again if it lost a race."""
+        done: _Run[T] = _Run()
+
+        async def once() -> T:
             nonlocal done
             if not await self._is_committed(done):
                 done = _Run()
-                await self._in_transaction(operation, request, caller, subject, repeat, done)
+                await self._in_transaction(work, caller, subject, repeat, done)
             return done.reply
 
         return await persist(once)
 
-    async def _is_committed(self, done: _Run) -> bool:
+    async def _is_committed(self, done: _Run[T]) -> bool:
         """Whether a run took effect although its connection was lost."""
         if done.mark is None:
             return False
@@ -333,25 +385,27 @@ class Application:
 
     async def _in_transaction(
         self,
-        operation: Operation,
-        request: Request,
+        work: Callable[[Context], Awaitable[T]],
         caller: Caller,
         subject: Subject | None,
-        repeat: _Repeat | None,
-        done: _Run,
+        repeat: _Repeat[T] | None,
+        done: _Run[T],
     ) -> None:
         context: Context | None = None
         try:
             async with self.database.write() as tx:
                 if repeat is not None and (answer := await repeat.answer(tx)):
-                    done.reply = msgspec.json.decode(answer, type=operation.reply) if operation.reply else None
+                    done.reply = repeat.decoded(answer)
                     return
                 context = self._context(caller, tx, subject)
                 with run(context):
-                    done.reply = await operation.run(request, context)
+                    done.reply = await work(context)
                 if repeat is not None:
                     await repeat.keep(done.reply, tx)
-                done.mark = await eventlog.append(tx, [*context.recorded, *context.audited])
+                happened = [*context.recorded, *context.audited]
+                orders = await trail.orders_of(happened)
+                done.mark = await eventlog.append(tx, happened)
+                await trail.note(orders, done.mark)
         except LicensingError:
             if context is not None and (context.audited or context.after_refusal):
                 await self._after_refusal(context)
@@ -373,10 +427,12 @@ class Application:
             issuing=self.issuing,
             desk=self._desk,
             misses=self._misses,
+            post=self._post,
+            chain=self.chain,
             subject=subject,
         )
 
-    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to the end whatever happens to the caller; `close` waits for it."""
         task = asyncio.create_task(work)
         self._running.add(task)
@@ -385,24 +441,29 @@ class Application:
 
 
 @dataclass
-class _Run:
+class _Run(Generic[T]):
     """One run of a mutation: what it answers when it is committed, and the mark that tells whether it is."""
 
-    reply: Reply | None = None
+    reply: T = None  # type: ignore[assignment]
     mark: Mark | None = None
 
 
-class _Repeat(msgspec.Struct, frozen=True):
-    """An idempotency key: which call it stands for, and what the request was."""
+class _Repeat(msgspec.Struct, Generic[T], frozen=True):
+    """An idempotency key: which call it stands for, what the request was, and how its answer is read."""
 
     id: str
     digest: str
+    reply: type[Reply] | None
+
+    def decoded(self, answer: str) -> T:
+        """An answer that was kept."""
+        return msgspec.json.decode(answer, type=self.reply) if self.reply else None  # type: ignore[return-value]
 
     @classmethod
-    def of(cls, caller: Caller, operation: Operation, request: Request, key: str) -> _Repeat:
+    def of(cls, caller: Caller, operation: Operation, request: Request, key: str) -> _Repeat[Any]:
         name = msgspec.json.encode((caller.actor, operation.name, key))
         digest = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
-        return cls(hashlib.sha256(name).hexdigest(), digest)
+        return cls(hashlib.sha256(name).hexdigest(), digest, operation.reply)
 
     async def answer(self, tx: Transaction) -> str | None:
         """The answer that the first call got, if there was one; waits for that call if it still runs."""
@@ -414,9 +475,11 @@ class _Repeat(msgspec.Struct, frozen=True):
             raise IdempotencyMismatch("The idempotency key came with another request before.")
         return kept.reply
 
-    async def keep(self, reply: Reply | None, tx: Connection) -> None:
+    async def keep(self, reply: T, tx: Connection) -> None:
         now = await tx.now()
         await models.Answer.filter(at__lt=now - ANSWERS_KEPT).delete()
+        if isinstance(reply, Reply) and reply.told_once:
+            reply = msgspec.structs.replace(reply, **dict.fromkeys(reply.told_once))
         text = msgspec.json.encode(reply).decode()
         await models.Answer.create(id=self.id, digest=self.digest, reply=text, at=now)
 

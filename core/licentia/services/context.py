@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from licentia.crypto.issuingkey import IssuingKey
 from licentia.crypto.leases import LeaseSigner
@@ -17,8 +17,12 @@ from licentia.plugins import Registry
 from licentia.services.desk import Desk
 from licentia.services.identity import Caller
 from licentia.services.limits import Limiter
+from licentia.services.posting import Post
 from licentia.settings import Settings
 from licentia.storage.database import Connection, Transaction
+
+if TYPE_CHECKING:
+    from licentia.services.chain import Chain
 
 
 @dataclass
@@ -37,6 +41,8 @@ class Context:
     issuing: IssuingKey
     desk: Desk
     misses: Limiter
+    post: Post
+    chain: Chain
     subject: Subject | None = None
     recorded: list[Happened] = field(default_factory=list)
     audited: list[Happened] = field(default_factory=list)

@@ -75,6 +75,11 @@ async def items_of(skus: Iterable[str]) -> dict[str, list[Item]]:
     }
 
 
+async def known_skus(skus: Iterable[str]) -> set[str]:
+    """Those of these SKUs that a product has."""
+    return set(await models.Product.filter(sku__in=list(set(skus))).values_list("sku", flat=True))  # type: ignore[arg-type]
+
+
 async def check_product_code(code: str) -> None:
     """Refuse a product code that no product ever had.
 

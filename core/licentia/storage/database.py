@@ -95,10 +95,17 @@ class Transaction(Connection):
                     await self._client.execute_many(*for_sqlite(change))
         return ()
 
-    async def take_turns(self, key: int) -> None:
-        """Wait for every other transaction that named this key; SQLite's transactions take turns anyway."""
-        if self.dialect == "postgres":
-            await self.rows("SELECT pg_advisory_xact_lock($1)", key)
+    async def take_turns(self, *keys: int) -> None:
+        """Wait for every other transaction that named one of these keys; SQLite's transactions take turns anyway."""
+        if self.dialect == "postgres" and keys:
+            sql = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) WITH ORDINALITY AS given(key, place)"
+            await self.rows(f"{sql} ORDER BY place", sorted(keys))
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """A part that is undone alone when it raises."""
+        async with self._client._in_transaction():
+            yield
 
 
 class Database:
@@ -261,7 +268,7 @@ def _config(url: str) -> dict[str, Any]:
         "connections": {name: connection},
         "apps": {
             APP: {
-                "models": ["licentia.storage.models"],
+                "models": [f"licentia.storage.{name}" for name in ("models", "connector_models", "webhook_models")],
                 "default_connection": name,
                 "migrations": MIGRATIONS,
             }

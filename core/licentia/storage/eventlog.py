@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -26,6 +27,9 @@ _CURSOR = re.compile(r"[0-9]{1,4}\.[0-9]{1,18}(~[0-9]{1,4}\.[0-9]{1,18})*")
 _COLUMNS = ("id", "chain", "first_seq", "last_seq", "at", "previous_hash", "hash", "entries")
 _HEAD = f"SELECT id, seq, hash, {CLOCK} AS now FROM chain"
 _FREE = f"{_HEAD} ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"
+_NEXT = """SELECT * FROM event WHERE chain = $1 AND last_seq > $2
+AND last_seq <= coalesce((SELECT min(last_seq) FROM event WHERE chain = $1 AND last_seq >= $3), $3)
+ORDER BY last_seq"""
 _FIRST_SQLITE = "SELECT id, seq, hash FROM chain ORDER BY id LIMIT 1"
 _ENTRIES = msgspec.json.Decoder(list[tuple[str, str, dict[str, Any]]])
 
@@ -116,20 +120,31 @@ async def page(connection: Connection, cursor: str | None, limit: int) -> tuple[
     return found, "~".join(f"{chain}.{seq}" for chain, seq in sorted(seen.items()))
 
 
-async def _of_chain(connection: Connection, chain: int, seen: int, limit: int) -> list[Event]:
-    """At least the next `limit` events of a chain; all if there are fewer."""
+async def end(connection: Connection) -> str:
+    """The cursor after everything that is committed."""
+    heads = await connection.rows("SELECT id, seq FROM chain WHERE seq > 0 ORDER BY id")
+    return "~".join(f"{head['id']}.{head['seq']}" for head in heads)
+
+
+async def some(connection: Connection, places: Sequence[tuple[int, int]]) -> list[Event]:
+    """The events at these places, each a chain and a number in it, oldest first."""
     found: list[Event] = []
-    blocks = 16
-    while len(found) < limit:
+    for chain, seq in sorted(set(places)):
+        if found and (found[-1].chain, found[-1].seq) >= (chain, seq):
+            continue
         rows = await connection.rows(
-            "SELECT * FROM event WHERE chain = $1 AND last_seq > $2 ORDER BY last_seq LIMIT $3", chain, seen, blocks
+            "SELECT * FROM event WHERE chain = $1 AND last_seq >= $2 ORDER BY last_seq LIMIT 1", chain, seq
         )
-        found.extend(event for row in rows for event in _events(row) if event.seq > seen)
-        if len(rows) < blocks:
-            break
-        seen = rows[-1]["last_seq"]
-        blocks *= 2
-    return found
+        found.extend(event for row in rows for event in _events(row) if event.seq >= seq)
+    wanted = set(places)
+    chosen = [event for event in found if (event.chain, event.seq) in wanted]
+    return sorted(chosen, key=lambda event: (event.at, event.chain, event.seq))
+
+
+async def _of_chain(connection: Connection, chain: int, seen: int, limit: int) -> list[Event]:
+    """The next `limit` events of a chain; all if there are fewer."""
+    rows = await connection.rows(_NEXT, chain, seen, seen + limit)
+    return [*islice((event for row in rows for event in _events(row) if event.seq > seen), limit)]
 
 
 def _whole_chains_first(events: list[Event]) -> list[Event]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from tortoise import fields
 
-from licentia.storage import models
+from licentia.storage import connector_models, models
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -136,6 +136,7 @@ def _question_marks(sql: str) -> tuple[str, list[int]]:
     """PostgreSQL's SQL for SQLite, with bare marks, and which value stands at each."""
     sql = re.sub(r" FOR (NO KEY )?UPDATE( OF \w+)?( SKIP LOCKED)?", "", sql)
     sql = re.sub(r"= ANY\((\$\d+)::\w+\[\]\)", r"IN (SELECT value FROM json_each(\1))", sql)
+    sql = re.sub(r"IN \(SELECT unnest\((\$\d+)::\w+\[\]\)\)", r"IN (SELECT value FROM json_each(\1))", sql)
     order = [int(number) - 1 for number in re.findall(r"\$(\d+)", sql)]
     return re.sub(r"\$\d+", "?", sql), order
 
@@ -174,7 +175,8 @@ def _joined(column: Sequence[Any]) -> str:
 @cache
 def _types(table: str) -> dict[str, str]:
     """The type of each column as PostgreSQL calls it, by the model of the table."""
-    (model,) = (model for model in vars(models).values() if getattr(getattr(model, "Meta", None), "table", "") == table)
+    known = [*vars(models).values(), *vars(connector_models).values()]
+    (model,) = (model for model in known if getattr(getattr(model, "Meta", None), "table", "") == table)
     return {name: _type(field) for name, field in model._meta.fields_map.items()}
 
 

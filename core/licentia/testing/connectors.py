@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from licentia.connectors import (
     Delivery,
     Fetching,
     Handshake,
+    Importing,
     Outcome,
     Page,
     Polling,
@@ -36,7 +38,7 @@ from licentia.testing.nonsense import NONSENSE, changed
 
 FACADE = (
     *("authenticate", "normalise", "delivery_id", "handshake"),
-    *("answer", "fetch", "poll", "write_back"),
+    *("answer", "fetch", "poll", "pieces", "write_back"),
 )
 OUTSIDE = ("open", "os.", "shutil.", "socket.", "sqlite3.", "subprocess.", "time.sleep", "urllib.")
 """Audit events of what a pure function does not do; `open` also stands for a module that is imported late."""
@@ -252,6 +254,21 @@ class ConnectorContract(Kit):
             again = await connector.poll(page.cursor)
             ids = {connector.delivery_id(delivery) for delivery in page.deliveries}
             assert not ids & {connector.delivery_id(delivery) for delivery in again.deliveries}
+
+    def test_a_file_in_pieces_means_the_same(self, connector: Connector, recorded: Golden | None) -> None:
+        """Each piece of a golden file has all of an order, and together they mean what the file does."""
+        delivery = self._delivery(recorded)
+        whole = changes_of(connector, delivery)
+        if isinstance(connector, Importing) and whole:
+            pieces = [*connector.pieces(io.BytesIO(delivery.body))]
+            assert {piece.of for piece in pieces} == {len(pieces)}
+            found = [
+                connector.normalise(msgspec.structs.replace(delivery, body=piece.body, pointer=piece.pointer))
+                for piece in pieces
+            ]
+            numbers = [number for changes in found for number in {change.order_number for change in changes}]
+            assert len({*numbers}) == len(numbers)
+            assert [change for changes in found for change in changes] == [*whole]
 
     async def test_what_is_written_back_is_written_once(self, connector: Connector, recorded: Golden | None) -> None:
         """Writing it again changes nothing in the system."""

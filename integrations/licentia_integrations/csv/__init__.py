@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 
-from licentia.connectors import Change, Connector, Delivery, Line
+from licentia.connectors import Change, Connector, Delivery, Importing, Line, Piece
 from licentia.errors import InvalidRequest
 from licentia_integrations.csv.columns import Columns, Row, plain, rows_of
+from licentia_integrations.csv.pieces import lines_of, pieces_of
 from licentia_integrations.csv.settings import KINDS, YES, CsvSettings, Kind
 from licentia_integrations.incoming import check_shown, customer, identifier, quantity, secrets_of, settings_of
 
@@ -16,7 +17,7 @@ AMBIGUOUS = 3
 """After so many digits a separator may be that of thousands, or that of a fraction."""
 
 
-class Csv(Connector):
+class Csv(Connector, Importing):
     """Settings: `secret`, which the sender shows; what columns and states are called; how numbers are written."""
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
@@ -31,6 +32,8 @@ class Csv(Connector):
 
     def _normalise(self, delivery: Delivery) -> tuple[Change, ...]:
         rows = rows_of(delivery.body, self._columns, self._given.delimiter, self._given.encoding)
+        for row, line in zip(rows, lines_of(delivery.pointer), strict=False):
+            row.number = line
         orders: dict[str, dict[Kind, list[Row]]] = {}
         for row in rows:
             number = identifier(row.get("order_number"), f"Row {row.number}: the order number")
@@ -42,6 +45,9 @@ class Csv(Connector):
             for kind, found in kinds.items():
                 changes.append(self._change(number, kind, found, gone if kind == current else []))
         return tuple(changes)
+
+    def _pieces(self, file: BinaryIO) -> Iterator[Piece]:
+        return pieces_of(file, self._columns, self._given.delimiter, self._given.encoding)
 
     def _kind(self, row: Row) -> Kind:
         """What the row says of its state; without one, a negative quantity is a return and the rest is an order."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,6 +18,7 @@ from licentia_integrations.csv.settings import Headings
 MAX_BYTES = 4 * 2**20
 MAX_ROWS = 20_000
 MAX_COLUMNS = 500
+WINDOWS = "windows-1252"
 DELIMITERS = (";", ",", "\t", "|")
 DECIMALS = {";": ",", ",": "."}
 """The mark before a fraction where lists are written with this delimiter: it is `;` where the comma is taken."""
@@ -75,9 +79,42 @@ class Columns:
         }
 
 
+@lru_cache(maxsize=1000)
 def plain(text: str) -> str:
     """The letters and digits of a text, in lower case."""
     return "".join(each for each in text.lower() if each.isalnum())
+
+
+class Layout(NamedTuple):
+    """How a file is written: the lines above its headings that are none, the delimiter, the headings, their places."""
+
+    skipped: int
+    delimiter: str
+    headings: list[str]
+    places: Mapping[str, int]
+
+
+def layout_of(text: str, columns: Columns, delimiter: str) -> Layout:
+    """How a file is written that begins with this text.
+
+    Raises:
+        InvalidRequest: it has no columns with the order's number, article and quantity.
+    """
+    skipped = 0
+    if text[:4].lower() == "sep=":  # the line by which Excel is told the delimiter
+        first, _, text = text.partition("\n")
+        delimiter, skipped = first.rstrip("\r")[4:], 1
+        if delimiter not in DELIMITERS:
+            raise InvalidRequest("The first line names a delimiter that is not read here.")
+    for each in DELIMITERS if delimiter == "auto" else (delimiter,):
+        headings = next((cells for _, cells in read_rows(io.StringIO(text, newline=""), each)), [])
+        places = columns.places(headings)
+        if all(name in places for name in REQUIRED):
+            return Layout(skipped, each, headings, places)
+    raise InvalidRequest(
+        "The first row names no columns for order number, article and quantity.",
+        help="Say in `columns` what they are called.",
+    )
 
 
 def rows_of(body: bytes, columns: Columns, delimiter: str, encoding: str) -> list[Row]:
@@ -89,36 +126,31 @@ def rows_of(body: bytes, columns: Columns, delimiter: str, encoding: str) -> lis
     if len(body) > MAX_BYTES:
         raise InvalidRequest(f"The file is longer than {MAX_BYTES} bytes.", help="Send it in parts.")
     text = _decoded(body, encoding)
-    skipped = 0
-    if text[:4].lower() == "sep=":  # the line by which Excel is told the delimiter
-        first, _, text = text.partition("\n")
-        delimiter, skipped = first.rstrip("\r")[4:], 1
-        if delimiter not in DELIMITERS:
-            raise InvalidRequest("The first line names a delimiter that is not read here.")
-    tried = DELIMITERS if delimiter == "auto" else (delimiter,)
-    for each in tried:
-        cells = _parsed(text, each)
-        places = columns.places(cells[0][1]) if cells else {}
-        if all(name in places for name in REQUIRED):
-            return [Row(number + skipped, row, places, DECIMALS.get(each, "")) for number, row in cells[1:]]
-    raise InvalidRequest(
-        "The first row names no columns for order number, article and quantity.",
-        help="Say in `columns` what they are called.",
-    )
-
-
-def _parsed(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    layout = layout_of(text, columns, delimiter)
+    lines = io.StringIO(text.partition("\n")[2] if layout.skipped else text, newline="")
+    decimal = DECIMALS.get(layout.delimiter, "")
     found = []
-    try:
-        for row in reader:
-            if any(map(str.strip, row)):
-                found.append((reader.line_num, row))
-            if len(found) > MAX_ROWS:
-                raise InvalidRequest(f"The file has more than {MAX_ROWS} rows.", help="Send it in parts.")
-    except csv.Error as error:
-        raise InvalidRequest(f"Line {reader.line_num} of the file is illegible: {error}.") from None
+    for number, cells in islice(read_rows(lines, layout.delimiter, layout.skipped), 1, None):
+        found.append(Row(number, cells, layout.places, decimal))
+        if len(found) > MAX_ROWS:
+            raise InvalidRequest(f"The file has more than {MAX_ROWS} rows.", help="Send it in parts.")
     return found
+
+
+def read_rows(lines: Iterable[str], delimiter: str, skipped: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, each with the line on which it ends, after so many that are not among these.
+
+    Raises:
+        InvalidRequest: one is illegible.
+    """
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield reader.line_num + skipped, cells
+    except csv.Error as error:
+        number = reader.line_num + skipped
+        raise InvalidRequest(f"Line {number} of the file is illegible: {error}.") from None
 
 
 def _decoded(body: bytes, encoding: str) -> str:
@@ -131,5 +163,10 @@ def _decoded(body: bytes, encoding: str) -> str:
         return body.decode(encoding)
     except UnicodeDecodeError:
         if encoding != "auto" or body.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise InvalidRequest("The file is not in the encoding that it should be in.") from None
-    return body.decode("windows-1252", "replace")
+            raise wrong_encoding() from None
+    return body.decode(WINDOWS, "replace")
+
+
+def wrong_encoding() -> InvalidRequest:
+    """What is told of a file whose octets are no text."""
+    return InvalidRequest("The file is not in the encoding that it should be in.")

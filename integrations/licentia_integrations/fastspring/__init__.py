@@ -53,6 +53,8 @@ class Batch(msgspec.Struct):
 class FastSpring(Connector):
     """An order earns licenses when it is completed; a subscription's later charges renew it."""
 
+    changed_places = False
+
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
         self.secrets = secrets_of(settings_of(FastSpringSettings, name, settings).secret)

@@ -120,8 +120,10 @@ class Order(msgspec.Struct):
         cancelled = fact.type == "order.canceled"
         if self.completed is False and not cancelled:
             return ()
+        if cancelled:
+            return (self.change("cancelled", None, fact),)
         begun = {ref(item.subscription) for item in self.items or ()} - {""}
-        return (self.change("cancelled" if cancelled else "placed", begun.pop() if len(begun) == 1 else None, fact),)
+        return (self.change("placed", begun.pop() if len(begun) == 1 else None, fact),)
 
     def change(self, kind: ChangeKind, origin: str | None, fact: Fact) -> Change:
         """The order as a change."""

@@ -50,6 +50,8 @@ class Notification(msgspec.Struct):
 class Paddle(Connector):
     """An order is a transaction that is paid; a subscription is one too, that such a transaction names."""
 
+    changed_places = False
+
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
         self.account = settings_of(PaddleSettings, name, settings)

@@ -6,25 +6,47 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
-from licentia.connectors import Answer, Answering, Change, Connector, Delivery, Fetching, Outcome
+import msgspec
+
+from licentia.connectors import (
+    Answer,
+    Answering,
+    Change,
+    Connector,
+    Delivery,
+    Fetching,
+    Outcome,
+    Page,
+    Polling,
+    WriteBack,
+)
 from licentia.errors import InvalidRequest, Unauthenticated
+from licentia_integrations.calls import Caller, delivered
+from licentia_integrations.changed import cursor_of, positions
 from licentia_integrations.incoming import check_shown, secrets_of, settings_of
 from licentia_integrations.remote import login_of, needed
+from licentia_integrations.salesforce.fields import write
 from licentia_integrations.salesforce.messages import ACKNOWLEDGED, RECORD_ID, is_sandbox, read_message
+from licentia_integrations.salesforce.polling import MOST, PAGE, Changed
 from licentia_integrations.salesforce.records import QUERIES, Record
+from licentia_integrations.salesforce.rest import Rest
 from licentia_integrations.salesforce.settings import SalesforceSettings
-from licentia_integrations.shops import fetched, read
+from licentia_integrations.shops import read
 
 
-class Salesforce(Connector, Answering, Fetching):
+class Salesforce(Connector, Answering, Fetching, Polling, WriteBack):
     """An opportunity earns licenses when it is won, an order when it is activated."""
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
         self.known = settings_of(SalesforceSettings, name, settings)
-        self._login = login_of(self.known.api)
+        self.connected = self.known.api is not None
+        self._caller = Caller(login_of(self.known.api))
+
+    async def close(self) -> None:
+        """Give up the connections to Salesforce."""
+        await self._caller.close()
 
     async def _authenticate(self, delivery: Delivery) -> None:
         known = self.known
@@ -73,9 +95,25 @@ class Salesforce(Connector, Answering, Fetching):
         kind, _, id = pointer.partition("/")
         if kind not in ("Order", "Opportunity") or not RECORD_ID.fullmatch(id):
             return ()
-        api = needed(self.known.api)
-        query = QUERIES["Reduction" if kind == "Order" and self.known.reduction_orders else kind]
-        asked = urlencode({"q": f"{query} WHERE Id = '{id}'"})
-        address = api.address(f"services/data/v{self.known.api_version}/query?{asked}")
-        found = await fetched(address, pointer, {}, self._login)
-        return (found,) if found else ()
+        rest = self._rest()
+        records = await rest.query(f"{self._question(kind)} WHERE Id = '{id}'")
+        found = msgspec.json.encode({"records": records})
+        return (delivered(found, rest.address(kind, id), pointer),) if records else ()
+
+    def _rest(self) -> Rest:
+        return Rest(self._caller, needed(self.known.api), self.known.api_version)
+
+    def _question(self, kind: str) -> str:
+        return QUERIES["Reduction" if kind == "Order" and self.known.reduction_orders else kind]
+
+    async def _poll(self, cursor: str) -> Page:
+        rest = self._rest()
+        known = positions(cursor, self.known.poll_objects, self.known.poll_from)
+        found: list[Delivery] = []
+        for kind, position in known.items():
+            changed = Changed(rest, kind, self._question(kind))
+            found += await position.walk(changed, MOST - len(found), PAGE)
+        return Page(deliveries=tuple(found), cursor=cursor_of(known))
+
+    async def _write_back(self, outcome: Outcome) -> None:
+        await write(self._rest(), outcome, self.known.ticket_field, self.known.problem_field)

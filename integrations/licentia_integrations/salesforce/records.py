@@ -18,16 +18,17 @@ from licentia_integrations.salesforce.settings import SalesforceSettings
 from licentia_integrations.shops import counted, milliseconds, numbers, required
 
 PRODUCT = "Product2Id, Product2.ProductCode, Product2.StockKeepingUnit"
-SHARED = "Id, SystemModstamp, AccountId, Account.Name"
+SHARED = "Id, SystemModstamp, IsDeleted, AccountId, Account.Name"
 ORDER = f"{SHARED}, OrderNumber, Status, StatusCode"
-DEAL = f"{SHARED}, StageName, IsWon, IsClosed, IsDeleted"
+DEAL = f"{SHARED}, StageName, IsWon, IsClosed"
 PAST = "IsReductionOrder, OriginalOrderId, OriginalOrder.OrderNumber"
 LINES = f"(SELECT Id, Quantity, {PRODUCT} FROM "  # noqa: S608 - of constants, for SOQL
 REDUCED = LINES.replace("Quantity", "Quantity, OriginalOrderItemId")
+LEFT = "WHERE IsDeleted = false)"
 QUERIES = {
-    "Opportunity": f"SELECT {DEAL}, {LINES}OpportunityLineItems) FROM Opportunity",  # noqa: S608
-    "Order": f"SELECT {ORDER}, {LINES}OrderItems) FROM Order",  # noqa: S608
-    "Reduction": f"SELECT {ORDER}, {PAST}, {REDUCED}OrderItems) FROM Order",  # noqa: S608
+    "Opportunity": f"SELECT {DEAL}, {LINES}OpportunityLineItems {LEFT} FROM Opportunity",  # noqa: S608
+    "Order": f"SELECT {ORDER}, {LINES}OrderItems {LEFT} FROM Order",  # noqa: S608
+    "Reduction": f"SELECT {ORDER}, {PAST}, {REDUCED}OrderItems {LEFT} FROM Order",  # noqa: S608
 }
 """What is asked for an object, without its condition; only organizations with reduction orders know the last."""
 

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from licentia.connectors import Answer, Change, Connector, Delivery, Fetching, Handshake
+from licentia.connectors import (
+    Answer,
+    Change,
+    Connector,
+    Delivery,
+    Fetching,
+    Handshake,
+    Outcome,
+    Page,
+    Polling,
+    WriteBack,
+)
 from licentia.errors import InvalidRequest
+from licentia_integrations.calls import Caller, delivered
+from licentia_integrations.changed import cursor_of, positions
 from licentia_integrations.incoming import check_shown, secrets_of, settings_of
 from licentia_integrations.remote import login_of, needed, odd
 from licentia_integrations.sap import idoc
 from licentia_integrations.sap.events import MAX_EVENTS, NUMBER, Event, of_headers
-from licentia_integrations.sap.odata import SERVICES, Wrapped
+from licentia_integrations.sap.odata import SETS, WITH_ITEMS, Wrapped
+from licentia_integrations.sap.polling import MOST, PAGE, Changed, said
 from licentia_integrations.sap.settings import SapSettings
-from licentia_integrations.shops import fetched, read
+from licentia_integrations.sap.texts import Texts
+from licentia_integrations.shops import read
 
-SERVICE_ROOT = "sap/opu/odata/sap/"
+ORIGIN = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
+"""What a broker calls itself: a name of the domain name system."""
 
 
 class Told(msgspec.Struct):
@@ -29,18 +46,29 @@ class Told(msgspec.Struct):
     cloudEventsVersion: str | None = None  # noqa: N815 - the name in CloudEvents 0.1
 
 
-class Sap(Connector, Handshake, Fetching):
+class Sap(Connector, Handshake, Fetching, Polling, WriteBack):
     """A sales order earns licenses when it is entered and not blocked."""
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
         self.known = settings_of(SapSettings, name, settings)
-        self._login = login_of(self.known.api)
+        self.connected = self.known.api is not None
+        self._caller = Caller(login_of(self.known.api), {"sap-client": self.known.client} if self.known.client else {})
+        self._texts: Texts | None = None
+        if self.known.api and self.known.text_id:
+            self._texts = Texts(self._caller, self.known.api, self.known.text_id, self.known.text_language)
+
+    async def close(self) -> None:
+        """Give up the connections to SAP."""
+        await self._caller.close()
 
     def _handshake(self, delivery: Delivery) -> Answer | None:
-        """HTTP webhooks for CloudEvents 1.0, section 4: the sender asks whether it may deliver."""
-        asked = delivery.method == "OPTIONS" and "webhook-request-origin" in delivery.headers
-        return Answer(status=200) if asked else None
+        """HTTP webhooks for CloudEvents 1.0, section 4: the sender asks whether it may deliver, and how fast."""
+        origin = delivery.headers.get("webhook-request-origin", "").strip()
+        if delivery.method != "OPTIONS" or not ORIGIN.fullmatch(origin):
+            return None
+        granted = {"Allow": "POST, OPTIONS", "WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
+        return Answer(status=200, headers=granted)
 
     async def _authenticate(self, delivery: Delivery) -> None:
         check_shown(delivery, secrets_of(self.known.secret))
@@ -86,9 +114,25 @@ class Sap(Connector, Handshake, Fetching):
 
     async def _fetch(self, pointer: str) -> tuple[Delivery, ...]:
         entity, _, number = pointer.partition("/")
-        if entity not in SERVICES or not NUMBER.fullmatch(number):
+        if entity not in SETS or not NUMBER.fullmatch(number):
             return ()
+        address = needed(self.known.api).address(f"{SETS[entity]}('{number}')?{WITH_ITEMS}")
+        reply = await self._caller.call("GET", address)
+        if reply.gone:
+            return ()
+        if not reply.ok:
+            raise reply.refusal(said(reply.body))
+        return (delivered(reply.body, address, pointer),)
+
+    async def _poll(self, cursor: str) -> Page:
         api = needed(self.known.api)
-        path = SERVICE_ROOT + SERVICES[entity].format(number)
-        found = await fetched(api.address(path), pointer, {}, self._login)
-        return (found,) if found else ()
+        kinds = ("SalesOrder", "CustomerReturn") if self.known.poll_returns else ("SalesOrder",)
+        known = positions(cursor, kinds, self.known.poll_from)
+        found: list[Delivery] = []
+        for kind, position in known.items():
+            found += await position.walk(Changed(self._caller, api, kind), MOST - len(found), PAGE)
+        return Page(deliveries=tuple(found), cursor=cursor_of(known))
+
+    async def _write_back(self, outcome: Outcome) -> None:
+        if self._texts is not None:
+            await self._texts.write(outcome)

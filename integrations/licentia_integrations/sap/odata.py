@@ -21,11 +21,14 @@ DATE = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
 ALL_REJECTED = "C"
 CREDIT_REFUSED = ("B", "C")
 
-SERVICES = {
-    "SalesOrder": "API_SALES_ORDER_SRV/A_SalesOrder('{}')?$expand=to_Item&$format=json",
-    "CustomerReturn": "API_CUSTOMER_RETURN_SRV/A_CustomerReturn('{}')?$expand=to_Item&$format=json",
+ROOT = "sap/opu/odata/sap/"
+SETS = {
+    "SalesOrder": f"{ROOT}API_SALES_ORDER_SRV/A_SalesOrder",
+    "CustomerReturn": f"{ROOT}API_CUSTOMER_RETURN_SRV/A_CustomerReturn",
 }
-"""Where a document of each kind is."""
+"""Where the documents of each kind are."""
+
+WITH_ITEMS = "$expand=to_Item&$format=json"
 
 Text = Short | None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 import msgspec
@@ -19,4 +20,9 @@ class SapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     secret: Secrets
     return_types: tuple[Code, ...] = ("RE", "RE2", "CBRE", "CBAR")
     hold_blocked: bool = True
+    poll_from: date | None = None
+    poll_returns: bool = True
+    text_id: Annotated[str, Meta(pattern=r"^[A-Z0-9]{1,4}$")] | None = None
+    text_language: Annotated[str, Meta(pattern=r"^[A-Z0-9]{2}$")] = "EN"
+    client: Annotated[str, Meta(pattern=r"^\d{3}$")] | None = None
     api: Api | None = None

@@ -15,18 +15,19 @@ from licentia.errors import InvalidRequest, Unavailable
 from licentia_integrations.incoming import LONGEST_ID, secrets_of, settings_of
 from licentia_integrations.shops import EPOCH, fetched, read
 from licentia_integrations.stripe.documents import Fact, Invoice, Session, Subscription
-from licentia_integrations.stripe.money import Charge, Dispute
+from licentia_integrations.stripe.money import Charge, Dispute, InvoicePayment
 from licentia_integrations.stripe.settings import StripeSettings
 
 SIGNED = TimedHeader(separator=",", time="t", signature="v1", joint=b".")
 """docs.stripe.com/webhooks, "Verify webhook signatures manually"."""
 
-Document = type[Session] | type[Invoice] | type[Subscription] | type[Charge] | type[Dispute]
+Document = type[Session] | type[Invoice] | type[Subscription] | type[InvoicePayment] | type[Charge] | type[Dispute]
 EVENTS: Mapping[str, Document] = {
     "checkout.session.completed": Session,
     "checkout.session.async_payment_succeeded": Session,
     "invoice.paid": Invoice,
     "invoice.payment_succeeded": Invoice,
+    "invoice_payment.paid": InvoicePayment,
     "customer.subscription.created": Subscription,
     "customer.subscription.updated": Subscription,
     "customer.subscription.deleted": Subscription,
@@ -41,6 +42,7 @@ OBJECTS: Mapping[str, Document] = {
     "checkout.session": Session,
     "invoice": Invoice,
     "subscription": Subscription,
+    "invoice_payment": InvoicePayment,
     "charge": Charge,
     "dispute": Dispute,
 }
@@ -80,6 +82,8 @@ class Kind(msgspec.Struct):
 
 class Stripe(Connector, Fetching):
     """An order is a subscription, or what was paid at once: an invoice or a payment."""
+
+    changed_places = False
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)

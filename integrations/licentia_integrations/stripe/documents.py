@@ -147,13 +147,15 @@ def begin(
     """The beginning of a subscription, and what was sold once beside it as an order of its own, numbered `extra`.
 
     Later snapshots of the subscription do not have that, so it must not be among the lines of the subscription.
+    Its `origin` is the invoice, which is another number of it, by which money goes back; unless such an order has that.
     """
     (state,) = change("placed", place, number, id, items, fact, **fields)
     once = items.lines(once=True) if items is not None and state.kind == "placed" else ()
     if items is None or not once:
         return (state,)
     replace = msgspec.structs.replace
-    return (replace(state, lines=items.lines(once=False)), replace(state, order_number=extra, lines=once))
+    begun = replace(state, lines=items.lines(once=False), origin=None)
+    return (begun, replace(state, order_number=extra, lines=once, origin=None))
 
 
 class Details(msgspec.Struct):
@@ -189,8 +191,11 @@ class Session(msgspec.Struct):
         fact = msgspec.structs.replace(fact, test=fact.test or self.livemode is False)
         place, subscription = "checkout/sessions", ref(self.subscription)
         if subscription:
-            return begin(place, subscription, number, self.id, self.line_items, fact, customer=buyer)
-        return change("placed", place, number, self.id, self.line_items, fact, customer=buyer)
+            origin = ref(self.invoice) or None
+            return begin(place, subscription, number, self.id, self.line_items, fact, customer=buyer, origin=origin)
+        paid = ref(self.payment_intent)
+        origin = paid if paid and paid != number else None
+        return change("placed", place, number, self.id, self.line_items, fact, customer=buyer, origin=origin)
 
 
 KEPT = ("active", "trialing", "past_due")
@@ -227,6 +232,7 @@ class Invoice(msgspec.Struct):
     billing_reason: str | None = None
     subscription: Ref = None
     parent: Parent | None = None
+    payment_intent: Ref = None
     customer: Ref = None
     customer_name: str | None = None
     customer_email: str | None = None
@@ -243,8 +249,8 @@ class Invoice(msgspec.Struct):
         fact = msgspec.structs.replace(fact, test=fact.test or self.livemode is False)
         buyer = customer(ref(self.customer), self.customer_name, self.customer_email)
         if subscription and reason == "subscription_create":
-            return begin("invoices", subscription, self.id, self.id, self.lines, fact, customer=buyer)
+            return begin("invoices", subscription, self.id, self.id, self.lines, fact, customer=buyer, origin=self.id)
         renews = subscription and reason in ("subscription_cycle", "subscription")
         kind: ChangeKind = "renewed" if renews else "placed"
-        origin = subscription if renews else None
+        origin = subscription if renews else ref(self.payment_intent) or None
         return change(kind, "invoices", self.id, self.id, self.lines, fact, customer=buyer, origin=origin)

@@ -1,4 +1,4 @@
-"""Refunds and disputes: money that goes back. Stripe never tells for which lines."""
+"""Payments of invoices, refunds and disputes: money that comes and goes back. Stripe never tells for which lines."""
 
 from __future__ import annotations
 
@@ -37,6 +37,32 @@ class Charge(msgspec.Struct):
                 test=fact.test or self.livemode is False,
             ),
         )
+
+
+class Payment(msgspec.Struct):
+    """What an invoice was paid with."""
+
+    payment_intent: Ref = None
+    charge: Ref = None
+
+
+class InvoicePayment(msgspec.Struct):
+    """A payment of an invoice, since 2025-03-31 the only thing that tells which payment that is."""
+
+    id: Key
+    status: str | None = None
+    invoice: Ref = None
+    payment: Payment | None = None
+    livemode: bool | None = None
+
+    def changes(self, fact: Fact) -> tuple[Change, ...]:
+        """Another number of what the invoice was for: refunds and disputes name only the payment."""
+        paid = self.payment or Payment()
+        number, invoice = ref(paid.payment_intent) or ref(paid.charge), ref(self.invoice)
+        if self.status != "paid" or not number or not invoice:
+            return ()
+        test = fact.test or self.livemode is False
+        return (Change(kind="changed", order_number=number, version=fact.version, origin=invoice, test=test),)
 
 
 TAKEN = ("needs_response", "under_review", "lost")

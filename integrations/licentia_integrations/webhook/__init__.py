@@ -92,7 +92,7 @@ def _change(kind: ChangeKind, order: Order, at: int) -> Change:
         kind=kind,
         order_number=identifier(required(order.order_number, "`order_number`"), "`order_number`"),
         version=at if order.version is None else order.version,
-        full_snapshot=order.full_snapshot is not False and kind in ("placed", "changed"),
+        full_snapshot=kind in ("placed", "changed") if order.full_snapshot is None else order.full_snapshot,
         customer=customer(id_text(buyer.id), buyer.name, buyer.email),
         lines=() if kind == "cancelled" else tuple(map(_line, order.lines or ())),
         origin=id_text(order.origin) or None,

@@ -118,6 +118,21 @@ class Document(msgspec.Struct):
         )
 
 
+class Renewal(msgspec.Struct):
+    """An order that renews a subscription, and the number of the order that the subscription began with, if it did."""
+
+    order: Document
+    parent_id: Id | None = None
+
+    def changes(self, paid: Collection[str]) -> tuple[Change, ...]:
+        """What the order means; the subscription is known by the order that it began with."""
+        began = id_text(self.parent_id)
+        found = (each for each in self.order.changes(paid) if each.kind != "pointer")
+        return tuple(
+            msgspec.structs.replace(each, origin=began) if began and each.kind == "renewed" else each for each in found
+        )
+
+
 class Refund(msgspec.Struct):
     """A refund, as it is fetched."""
 

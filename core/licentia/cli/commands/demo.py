@@ -19,7 +19,7 @@ from licentia.cli.loops import loop_factory
 from licentia.cli.root import LazyGroup
 from licentia.cli.signals import until_stopped
 from licentia.cli.tree import Own
-from licentia.settings import Settings
+from licentia.settings import Settings, Webhooks
 
 HOST = "127.0.0.1"
 PORT = 8400
@@ -82,6 +82,7 @@ async def _serve(listener: socket.socket, folder: Path, info_file: Path | None) 
         log_format="text",
         bindings=("physical", "none"),
         container={"act-file": {"bindings": ["physical", "none"]}},
+        webhooks=Webhooks(allow_private=True, allow_http=True),
     )
     module, _, name = gateway().partition(":")
     with until_stopped() as stopped:

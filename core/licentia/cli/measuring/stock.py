@@ -13,9 +13,9 @@ ACTOR = "bench"
 _CODE = "INSERT INTO product_code (code) VALUES ($1)"
 _LICENSES = """
 INSERT INTO license (id, order_id, ticket_id, line_id, sku, product_code, name, terms, quantity, placed, to_reclaim,
-  standing, overdraft_placed, restores, first_activated_at, created_at)
+  standing, overdraft_placed, restores, renewals, first_activated_at, created_at)
 WITH RECURSIVE counted(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted WHERE n + 1 < $2)
-SELECT CAST($1 AS text) || '-' || n, 'bench', 'bench', '1', $1, $1, 'bench', $3, $4, $4, 0, 'live', 0, 0, $5, $5
+SELECT CAST($1 AS text) || '-' || n, 'bench', 'bench', '1', $1, $1, 'bench', $3, $4, $4, 0, 'live', 0, 0, 0, $5, $5
 FROM counted
 """
 _POOLS = """

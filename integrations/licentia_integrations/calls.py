@@ -1,0 +1,115 @@
+"""How connectors call the interface of a business system: one client for each, short times, bounded answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import httpx
+import msgspec
+
+from licentia.connectors import Delivery
+from licentia.errors import Unavailable
+from licentia_integrations.incoming import label
+from licentia_integrations.shops import MAX_BODY_BYTES
+
+SECONDS = 10.0
+"""How long the system may take with each step of an answer."""
+
+ALL_SECONDS = 60.0
+"""How long it may take with the whole."""
+
+GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+REFUSED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What the system answered; `headers` ignore the case of their names."""
+
+    host: str
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether it did what it was asked for."""
+        return 200 <= self.status < 300
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is no such thing."""
+        return self.status in GONE
+
+    def refusal(self, reason: str = "") -> Unavailable:
+        """The refusal of this answer; `reason` is what the system says of it, in its own words."""
+        said = f": {label(reason)}" if reason else ""
+        if self.status in REFUSED:
+            advice = "Check the user and what it may do there; it is tried again."
+        elif 300 <= self.status < 400:
+            advice = "Enter the address that it sends to in `api.url`, as nothing is followed."
+        else:
+            advice = "It is tried again later; look there if it stays so."
+        return Unavailable(f"{self.host} answered with status {self.status}{said}.", help=advice)
+
+
+class TooLong(Unavailable):
+    """The system sent more than is read."""
+
+
+class Caller:
+    """The client of one connection. It keeps its connections and cookies until it is closed.
+
+    Args:
+        auth: what puts the credentials into requests.
+        headers: what every request has.
+    """
+
+    def __init__(self, auth: httpx.Auth | None, headers: Mapping[str, str] | None = None) -> None:
+        self._auth = auth
+        self._headers = headers
+        self._client: httpx.AsyncClient | None = None
+
+    async def call(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Reply:
+        """What the system answers, whatever its status is.
+
+        Raises:
+            Unavailable: it does not answer in time.
+            TooLong: its answer is longer than 8 MiB.
+        """
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                timeout=SECONDS, auth=self._auth, headers=self._headers, follow_redirects=False
+            )
+        host, told = httpx.URL(url).host, bytearray()
+        shown = {"accept": "application/json", **(headers or {})}
+        if body is not None:
+            shown["content-type"] = "application/json"
+        try:
+            async with (
+                asyncio.timeout(ALL_SECONDS),
+                self._client.stream(method, url, headers=shown, content=body) as reply,
+            ):
+                async for chunk in reply.aiter_bytes():
+                    told += chunk
+                    if len(told) > MAX_BODY_BYTES:
+                        raise TooLong(f"{host} sent more than {MAX_BODY_BYTES} bytes.")
+                return Reply(host, reply.status_code, reply.headers, bytes(told))
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise Unavailable(
+                f"{host} cannot be reached: {type(error).__name__}.", help="It is tried again later."
+            ) from None
+
+    async def close(self) -> None:
+        """Give up the connections; another call makes new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+
+def delivered(body: bytes, url: str, pointer: str = "") -> Delivery:
+    """What was found at an address, as a delivery for `_normalise`."""
+    return Delivery(body=body, pointer=pointer, method="GET", url=url, received_at=datetime.now(UTC))

@@ -1,0 +1,1 @@
+"""Rings at Licentia when a sale or a subscription has changed."""

@@ -1,0 +1,237 @@
+"""Connections, mappings and the inbox as their administrator manages them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from licentia.connectors import Delivery
+from licentia.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from licentia.settings import Settings
+from licentia_gateways.app import create_app
+
+SECRET = "a secret of the file drop"
+HEADER = "order_number,line_id,sku,quantity,customer_id\n"
+
+
+async def add(desk: Any, name: str = "drop", **settings: str) -> Any:
+    """Add a connection for files."""
+    desk.secrets.add(SECRET)
+    given = {"secret": SECRET} | settings
+    pairs = [{"name": key, "value": value} for key, value in given.items()]
+    return await desk("PutConnector", name=name, plugin="csv", settings=pairs)
+
+
+async def drop(desk: Any, rows: str, name: str = "drop") -> str:
+    """Deliver a file and have it processed; the delivery's id."""
+    chain = desk.application.chain
+    delivery = Delivery(body=(HEADER + rows).encode(), received_at=datetime.now(UTC))
+    (id,) = await chain.inbox.keep(await chain.connections.get(name), [delivery], "sent")
+    await chain.inbox.process(id)
+    return str(id)
+
+
+async def test_a_connection_is_added_changed_and_removed(desk: Any) -> None:
+    """Its settings are shown without secrets; a masked one stays as it was; what is removed takes no more."""
+    added = await add(desk, poll_seconds="60")
+    assert (added.plugin, added.origin, added.address) == ("csv", "server", "/connectors/drop")
+    assert {each.name: each.value for each in added.settings} == {"secret": "***"}
+    (row,) = await desk.sql("SELECT settings FROM connection")
+    assert SECRET not in row["settings"]
+    pairs = [{"name": "secret", "value": "***"}, {"name": "delimiter", "value": ";"}]
+    await desk("PutConnector", name="drop", plugin="csv", settings=pairs)
+    changed = await desk.application.chain.connections.get("drop")
+    assert dict(changed.settings) == {"secret": SECRET, "delimiter": ";"}
+    assert [each.name for each in (await desk("ListConnectors")).connectors] == ["drop"]
+    await desk("DeleteConnector", name="drop")
+    assert (await desk("ListConnectors")).connectors == []
+    for name in ("DeleteConnector", "TestConnector", "PollConnector"):
+        await desk.refused(NotFound, name, name="drop")
+
+
+async def test_wrong_settings_are_named(small_desk: Any) -> None:
+    """A connector that is not there, a setting that it does not know, and one that is missing: each is told."""
+    for given, told in (
+        ({"plugin": "nope"}, "There is no connector 'nope'"),
+        ({"plugin": "csv"}, "secret"),
+        (
+            {"plugin": "csv", "settings": [{"name": "secret", "value": SECRET}, {"name": "colour", "value": "1"}]},
+            "colour",
+        ),
+        ({"plugin": "csv", "settings": [{"name": "test_orders", "value": "perhaps"}]}, "test_orders"),
+        ({"plugin": "csv", "settings": [{"name": "a", "value": "1"}, {"name": "a.b", "value": "1"}]}, "table"),
+    ):
+        refusal = await small_desk.refused(InvalidRequest, "PutConnector", name="drop", **given)
+        assert told in refusal.detail
+        assert SECRET not in refusal.detail
+    assert (await small_desk("ListConnectors")).connectors == []
+
+
+async def test_a_connection_of_the_file_is_not_changed_from_outside(open_desk: Any) -> None:
+    """It is listed with its origin, and refuses to be replaced or removed."""
+    desk = await open_desk(connector={"drop": {"plugin": "csv", "secret": SECRET}})
+    (shown,) = (await desk("ListConnectors")).connectors
+    assert (shown.name, shown.origin) == ("drop", "file")
+    await desk.refused(Conflict, "PutConnector", name="drop", plugin="csv")
+    await desk.refused(Conflict, "DeleteConnector", name="drop")
+    assert (await desk("TestConnector", name="drop")).ok
+    await desk.refused(Conflict, "PollConnector", name="drop")
+
+
+async def test_a_connection_whose_plugin_is_gone_is_listed_with_the_reason(small_desk: Any) -> None:
+    """Its deliveries wait, and nobody is told that it does not exist."""
+    await add(small_desk)
+    id = await drop(small_desk, "1,1,cad,1,acme\n")
+    connections = small_desk.application.chain.connections
+    broken = connections._plugins._found
+    connections._plugins._found = [found for found in broken if found.name != "csv"]
+    connections._added.clear()
+    (shown,) = (await small_desk("ListConnectors")).connectors
+    assert "There is no connector 'csv'" in (shown.problem or "")
+    with pytest.raises(Unavailable, match="There is no connector 'csv'"):
+        await connections.get("drop")
+    assert (await small_desk("GetDelivery", delivery_id=id)).state == "parked"
+
+
+async def test_an_unknown_article_is_mapped_and_replayed(desk: Any) -> None:
+    """The order waits with its reason; a dry run changes nothing; then it gets its ticket, and it is told how."""
+    await add(desk)
+    await desk.product("cad")
+    await drop(desk, "47/11,1,CAD-5PACK,2,anna@example.com\n47/11,2,SHIP,1,anna@example.com\n")
+    (parked,) = (await desk("ListDeliveries", state="parked")).deliveries
+    assert "'CAD-5PACK'" in parked.problem
+    assert "'SHIP'" in parked.problem
+    tried = await desk("TryMapping", connector="drop", article="CAD-5PACK", quantity=2)
+    assert (tried.sku, tried.problem) == (None, "No product is known for 'CAD-5PACK'.")
+    mapped = await desk("PutMapping", article="CAD-5PACK", connector="drop", sku="cad", factor=5)
+    assert (mapped.created, mapped.parked) == (True, 1)
+    await desk("PutMapping", article="SHIP")
+    tried = await desk("TryMapping", connector="drop", article="CAD-5PACK", quantity=2)
+    assert (tried.sku, tried.quantity) == ("cad", 10)
+    before = await desk.kinds()
+    rehearsed = await desk("ReplayDeliveries", connector="drop", dry_run=True)
+    assert [(each.state, each.outcomes[0].state) for each in rehearsed.deliveries] == [("done", "applied")]
+    assert await desk.kinds() == before
+    replayed = await desk("ReplayDeliveries", connector="drop")
+    assert ([each.state for each in replayed.deliveries], replayed.left) == (["done"], 0)
+    order = await desk("GetOrder", source="drop", order_number="47~2f11")
+    assert [(line.sku, line.quantity) for line in order.lines] == [("cad", 10)]
+    assert order.customer.id == "anna~40example.com"
+    (traced,) = (await desk("TraceOrder", order_number="47~2f11")).orders
+    assert (traced.number_there, traced.status, traced.ticket) == ("47/11", "fulfilled", order.ticket)
+    kinds = [step.kind for step in traced.steps]
+    assert kinds == ["delivery.arrived", "delivery.parked", "delivery.applied", "order.placed", "license.issued"]
+
+
+async def test_what_was_done_with_the_licenses_is_part_of_the_story(small_desk: Any) -> None:
+    """Activation, return and withdrawal stand in the trace of the order, of a pushed one, too."""
+    await small_desk.product()
+    order = await small_desk.order("1")
+    activation = await small_desk.activate(order.ticket)
+    await small_desk("ReturnActivation", activation_id=activation.activation_id)
+    await small_desk("WithdrawLicense", license_id=order.licenses[0].license_id, reason="a test")
+    (traced,) = (await small_desk("TraceOrder", order_number="1", source="erp")).orders
+    assert [step.kind for step in traced.steps] == [
+        "order.placed", "license.issued", "activation.created", "activation.returned", "license.withdrawn",
+    ]  # fmt: skip
+    assert "was withdrawn: a test" in traced.steps[-1].summary
+    refusal = await small_desk.refused(NotFound, "TraceOrder", order_number="2")
+    assert "connector inbox" in refusal.next_step
+    await small_desk.refused(NotFound, "TraceOrder", order_number="1", source="shop")
+
+
+async def test_mappings_come_in_pages_and_the_special_one_wins(small_desk: Any) -> None:
+    """One of the connection before one for all, then the one with more options; removed, the next one counts."""
+    await add(small_desk)
+    for sku in ("basic", "pro", "special"):
+        await small_desk.product(sku)
+    pro = [{"name": "edition", "value": "pro"}]
+    await small_desk("PutMapping", article="X", sku="basic")
+    await small_desk("PutMapping", article="X", options=pro, sku="pro")
+
+    async def tried(**options: Any) -> str:
+        return str((await small_desk("TryMapping", connector="drop", article="X", **options)).sku)
+
+    assert [await tried(), await tried(options=pro)] == ["basic", "pro"]
+    special = await small_desk("PutMapping", article="X", connector="drop", sku="special")
+    assert [await tried(), await tried(options=pro)] == ["special", "special"]
+    found, cursor = [], None
+    while True:
+        page = await small_desk("ListMappings", limit=1, **({"cursor": cursor} if cursor else {}))
+        found += page.mappings
+        if not (cursor := page.next_cursor):
+            break
+    assert sorted(each.sku for each in found) == ["basic", "pro", "special"]
+    await small_desk("DeleteMapping", mapping_id=special.mapping_id)
+    assert [await tried(), await tried(options=pro)] == ["basic", "pro"]
+    await small_desk.refused(NotFound, "DeleteMapping", mapping_id=special.mapping_id)
+    await small_desk.refused(InvalidRequest, "PutMapping", article="X", sku="nope")
+    await small_desk.refused(InvalidRequest, "ListMappings", cursor="nope")
+
+
+async def test_the_inbox_comes_in_pages_newest_first(desk: Any) -> None:
+    """Each delivery is shown once, with its content on demand and its secrets masked; of one order on demand."""
+    await add(desk)
+    await desk.product("cad")
+    ids = [await drop(desk, f"{number},1,cad,1,acme\n") for number in range(5)]
+    found, cursor = [], None
+    while True:
+        page = await desk("ListDeliveries", limit=2, **({"cursor": cursor} if cursor else {}))
+        found += [each.delivery_id for each in page.deliveries]
+        if not (cursor := page.next_cursor):
+            break
+    assert found == ids[::-1]
+    (one,) = (await desk("ListDeliveries", order_number="3")).deliveries
+    assert one.delivery_id == ids[3]
+    assert (await desk("ListDeliveries", connector="other")).deliveries == []
+    whole = await desk("GetDelivery", delivery_id=ids[0])
+    assert (whole.method, whole.way) == ("POST", "sent")
+    await desk.refused(InvalidRequest, "ListDeliveries", cursor="yesterday")
+
+
+async def test_what_is_discarded_is_tried_no_more(small_desk: Any) -> None:
+    """Only what waits for a person can be discarded; by its name it can still be replayed."""
+    await add(small_desk)
+    id = await drop(small_desk, "1,1,cad,1,acme\n")
+    gone = await small_desk("DiscardDelivery", delivery_id=id, reason="a test of the shop")
+    assert gone.state == "discarded"
+    assert (await small_desk("ReplayDeliveries")).deliveries == []
+    await small_desk.product("cad")
+    replayed = await small_desk("ReplayDeliveries", delivery_id=id)
+    assert [each.state for each in replayed.deliveries] == ["done"]
+    await small_desk.refused(Conflict, "DiscardDelivery", delivery_id=id, reason="")
+    await small_desk.refused(NotFound, "DiscardDelivery", delivery_id="no", reason="")
+
+
+async def test_the_gateway_keeps_what_is_authentic_only(data: Any) -> None:
+    """A secret shown is masked in what is kept; a wrong one is 401 and leaves a word in the trail and no delivery."""
+    from licentia.services.application import Application
+
+    application = await Application.open(Settings(data=data, connector={"drop": {"plugin": "csv", "secret": SECRET}}))
+    try:
+        transport = httpx.ASGITransport(create_app(application))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            body = HEADER + "1,1,cad,1,acme\n"
+            refused = await client.post("/connectors/drop", content=body, headers={"authorization": "Bearer no"})
+            assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
+            unknown = await client.post("/connectors/nobody", content=body)
+            assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+            trace = await client.request("TRACE", "/connectors/drop")
+            assert (trace.status_code, "POST" in trace.headers["allow"]) == (405, True)
+            large = await client.post("/connectors/drop", content=b"x" * (8 * 2**20 + 1))
+            assert large.status_code == 413
+            taken = await client.post("/connectors/drop", content=body, headers={"authorization": f"Bearer {SECRET}"})
+            assert (taken.status_code, taken.content) == (204, b"")
+            again = await client.post("/connectors/drop", content=body, headers={"authorization": f"Bearer {SECRET}"})
+            assert again.status_code == 204
+        async with application.database.write() as tx:
+            (row,) = await tx.rows("SELECT headers, url FROM delivery")
+            kinds = [each["entries"] for each in await tx.rows("SELECT entries FROM event")]
+        assert SECRET not in row["headers"] + row["url"]
+        assert '"authorization":"***"' in row["headers"]
+        assert sum("delivery.refused" in each for each in kinds) == 1
+    finally:
+        await application.close()
