@@ -53,3 +53,20 @@ def test_the_costs_of_plugins_are_measured() -> None:
     costs = [float(line.split()[-6]) for line in done.stdout.splitlines() if line.endswith(" times the reference")]
     assert len(costs) == 13
     assert min(costs) > 0
+
+
+def test_an_import_is_measured_beside_a_bulk_insert(tmp_path: Path) -> None:
+    """Every order of the file is imported and written again, of more than one batch, and both took time."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import json, sys\nsys.path.insert(0, sys.argv[1])\nimport imports\n"
+        "(figure,) = imports.imports(None, 1, 620)\n"
+        "print(json.dumps([figure.value, figure.reference_value, figure.ratio]))\n",
+        "utf-8",
+    )
+    words = [sys.executable, str(program), str(HERE)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    value, reference, ratio = json.loads(done.stdout.splitlines()[-1])
+    assert min(value, reference) > 0
+    assert ratio == pytest.approx(value / reference)

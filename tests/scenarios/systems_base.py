@@ -71,7 +71,6 @@ class System(ABC):
         versions: whether it tells which state is newer.
         counts: whether it tells quantities; without, all is one.
         several: whether an order has several lines.
-        signs: whether a delivery without its secret is refused.
     """
 
     plugin: ClassVar[str]

@@ -126,6 +126,20 @@ async def test_an_unknown_article_is_mapped_and_replayed(desk: Any) -> None:
     assert kinds == ["delivery.arrived", "delivery.parked", "delivery.applied", "order.placed", "license.issued"]
 
 
+async def test_an_order_that_the_vendor_cancelled_stays_so(small_desk: Any) -> None:
+    """The same state again changes nothing, another one waits for a person."""
+    await add(small_desk)
+    await small_desk.product("cad")
+    await drop(small_desk, "1,1,cad,1,acme\n")
+    await small_desk("CancelOrder", source="drop", order_number="1", reason="a fraud")
+    await drop(small_desk, "1,1,cad,1,acme\n\n")
+    assert (await small_desk("GetOrder", source="drop", order_number="1")).status == "cancelled"
+    await drop(small_desk, "1,1,cad,2,acme\n")
+    assert (await small_desk("GetOrder", source="drop", order_number="1")).status == "cancelled"
+    (parked,) = (await small_desk("ListDeliveries", state="parked")).deliveries
+    assert parked.outcomes[0].code == "conflict"
+
+
 async def test_what_was_done_with_the_licenses_is_part_of_the_story(small_desk: Any) -> None:
     """Activation, return and withdrawal stand in the trace of the order, of a pushed one, too."""
     await small_desk.product()

@@ -159,6 +159,20 @@ async def test_a_payment_is_known_by_its_invoice(enter: Any, early: bool) -> Non
         assert await world.licensed("1") == {}
 
 
+async def test_a_payment_of_what_is_no_order_is_nothing(enter: Any) -> None:
+    """Stripe settles a change of seats by an invoice, whose payment nobody has to look at."""
+    async with enter(systems.Stripe()) as world:
+        stripe = world.system
+        payment = {"type": "payment_intent", "payment_intent": "pi_9"}
+        await world.tell(
+            stripe.placed("1", LINES, 1),
+            stripe.event("invoice_payment.paid", 2, id="inpay_9", status="paid", invoice="in_9", payment=payment),
+            stripe.invoice("9", "1", {"a": 1}, 2, "subscription_update"),
+        )
+        assert await world.parked() == []
+        assert await world.licensed("1") == LINES
+
+
 async def test_a_checkout_and_its_first_invoice_are_one_order(enter: Any) -> None:
     """Both tell the beginning of a subscription; neither is a renewal, and money goes back by either number."""
     async with enter(systems.Stripe()) as world:

@@ -62,6 +62,8 @@ async def apply(connection: Connection, change: Change, at: datetime, delivery_i
     Raises:
         Parked: it cannot be applied as it is told; the transaction is of no use then.
     """
+    if await _only_named(connection, change, context):
+        return Result(kind=change.kind, order_number=change.origin or "", state="ignored")
     row, ledger, part = await _find(connection, change, context)
     begins = change.kind == "renewed" and not ledger.placed and row.order_number == natural(change.order_number)
     if begins:
@@ -72,14 +74,14 @@ async def apply(connection: Connection, change: Change, at: datetime, delivery_i
         return Result(kind=change.kind, order_number=ledger.number, state="stale", ticket=ticket)
     if change.kind in ("renewed", "returned"):
         await lock_for_renewal(connection.name, row.order_number, context)
-    before = msgspec.json.encode(ledger)
+    before, was_over = msgspec.json.encode(ledger), ledger.over
     renewed_before, all_renewed = {line_id: ledger.renewals(line_id) for line_id in ledger.lines}, ledger.renewals("")
     tell(ledger, change, at, part=part)
     if begins:
         begin_with(ledger, change)
     await _adopt(connection.name, row, ledger, change)
     renewed_before = dict.fromkeys(ledger.lines, all_renewed) | renewed_before
-    result = await _made(connection, row.order_number, change, ledger, renewed_before, context)
+    result = await _made(connection, row.order_number, change, ledger, renewed_before, context, was_over=was_over)
     row.ledger = msgspec.json.encode(ledger).decode()
     await row.save(update_fields=["ledger"])
     await _refer(connection.name, row.order_number, ledger, change, part, context)
@@ -138,6 +140,7 @@ async def _find(
     name, number = connection.name, natural(change.order_number)
     if change.kind in ("returned", "renewed"):
         origin = change.origin or change.order_number
+        via = await _reference(name, natural(origin))
         found = await _order(name, natural(origin)) or await _referred(name, natural(origin))
         if found is None and change.kind == "renewed" and connection.options.unknown_renewals == "place":
             found = await _order(name, number) or await _opened(connection, change, context)
@@ -149,8 +152,12 @@ async def _find(
         ):
             found = await _opened(connection, change, context)
         if found is None:
-            raise Parked("origin_unknown", f"Nobody has placed the order {origin!r} here.", awaits=origin)
-        return found, _ledger(found), False
+            awaits = origin if via is None else via.order_number
+            raise Parked("origin_unknown", f"Nobody has placed the order {awaits!r} here.", awaits=awaits)
+        ledger = _ledger(found)
+        if via is not None and via.order_number != found.order_number:
+            ledger.names.setdefault(origin, via.order_number)
+        return found, ledger, False
     if (found := await _order(name, number)) is not None:
         ledger = _ledger(found)
         if change.kind == "changed" and not ledger.placed and not connection.connector.changed_places:
@@ -200,8 +207,32 @@ async def _order(connection: str, number: str) -> connector_models.SourceOrder |
 
 
 async def _referred(connection: str, number: str) -> connector_models.SourceOrder | None:
-    reference = await connector_models.OrderReference.get_or_none(connection=connection, number=number)
-    return None if reference is None else await _order(connection, reference.order_number)
+    """The order that has another number, which may be that of one of its documents."""
+    reference = await _reference(connection, number)
+    if reference is None:
+        return None
+    found = await _order(connection, reference.order_number)
+    if found is None and (reference := await _reference(connection, reference.order_number)) is not None:
+        found = await _order(connection, reference.order_number)
+    return found
+
+
+async def _reference(connection: str, number: str) -> connector_models.OrderReference | None:
+    return await connector_models.OrderReference.get_or_none(connection=connection, number=number)
+
+
+async def _only_named(connection: Connection, change: Change, context: Context) -> bool:
+    """Keep what else is called as its `origin`, if that is all a change tells, and nobody knows that yet."""
+    if change.kind != "changed" or change.lines or change.full_snapshot or change.origin in (None, change.order_number):
+        return False
+    name, number, other = connection.name, natural(change.order_number), natural(change.origin or "")
+    for each in (number, other):
+        if await _order(name, each) or await _reference(name, each):
+            return False
+    await take_turns(name, [number], context)
+    await connector_models.OrderReference.create(connection=name, number=number, order_number=other)
+    await _wake(name, [number], context)
+    return True
 
 
 async def _opened(connection: Connection, change: Change, context: Context) -> connector_models.SourceOrder:
@@ -224,9 +255,10 @@ async def _made(
     ledger: Ledger,
     renewed_before: dict[str, int],
     context: Context,
+    *,
+    was_over: bool,
 ) -> Result:
-    """Make the order what its ledger comes to."""
-
+    """Make the order what its ledger comes to. What its system had ended may go on; what the vendor cancelled stays."""
     found = await models.Order.filter(source=connection.name, order_number=number).select_for_update().first()
     if ledger.over and not _is_ignored(connection, ledger):
         if found is not None:
@@ -237,6 +269,7 @@ async def _made(
     wanted = wanted_of(connection, number, change, ledger, articles, known=found is not None)
     if isinstance(wanted, Result):
         return wanted
+    wanted = msgspec.structs.replace(wanted, reopens=was_over)
     before = set() if found is None else set(await _licenses(found))
     try:
         order, _ = await place(wanted, context)
@@ -279,7 +312,6 @@ def wanted_of(
         customer=_customer(ledger),
         lines=lines,
         test=ledger.test,
-        reopens=change.kind in STATES,
     )
 
 
@@ -375,7 +407,12 @@ async def _refer(connection: str, number: str, ledger: Ledger, change: Change, p
     await connector_models.OrderReference.bulk_create(
         [connector_models.OrderReference(connection=connection, number=other, order_number=number) for other in fresh]
     )
-    waiting = connector_models.Delivery.filter(connection=connection, state="parked", awaits__in=[number, *others])
+    await _wake(connection, [number, *others], context)
+
+
+async def _wake(connection: str, numbers: Iterable[str], context: Context) -> None:
+    """Have tried again what waits for one of these orders."""
+    waiting = connector_models.Delivery.filter(connection=connection, state="parked", awaits__in=[*numbers])
     await waiting.update(state="waiting", awaits=None, attempts=0, due_at=await context.tx.now())
 
 
