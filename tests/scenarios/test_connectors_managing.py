@@ -183,7 +183,8 @@ async def test_mappings_come_in_pages_and_the_special_one_wins(small_desk: Any) 
     assert [await tried(), await tried(options=pro)] == ["basic", "pro"]
     await small_desk.refused(NotFound, "DeleteMapping", mapping_id=special.mapping_id)
     await small_desk.refused(InvalidRequest, "PutMapping", article="X", sku="nope")
-    await small_desk.refused(InvalidRequest, "ListMappings", cursor="nope")
+    for cursor in ("nope", "x" * 65):
+        await small_desk.refused(InvalidRequest, "ListMappings", cursor=cursor)
 
 
 async def test_the_inbox_comes_in_pages_newest_first(desk: Any) -> None:
@@ -203,7 +204,8 @@ async def test_the_inbox_comes_in_pages_newest_first(desk: Any) -> None:
     assert (await desk("ListDeliveries", connector="other")).deliveries == []
     whole = await desk("GetDelivery", delivery_id=ids[0])
     assert (whole.method, whole.way) == ("POST", "sent")
-    await desk.refused(InvalidRequest, "ListDeliveries", cursor="yesterday")
+    for cursor in ("yesterday", "9" * 17, "1~" + "x" * 65):
+        await desk.refused(InvalidRequest, "ListDeliveries", cursor=cursor)
 
 
 async def test_what_is_discarded_is_tried_no_more(small_desk: Any) -> None:

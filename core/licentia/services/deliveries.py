@@ -40,7 +40,7 @@ async def list_deliveries(request: ListDeliveries, context: Context) -> Deliveri
         query = query.filter(id__in=await links.values_list("delivery_id", flat=True))
     if request.cursor:
         at, _, id = request.cursor.partition("~")
-        if not at.isdecimal() or len(at) > 18:
+        if not at.isdecimal() or len(at) > 16 or len(id) > 64:
             raise InvalidRequest.at("/cursor", "not a cursor that this server gave")
         before = from_micros(int(at))
         query = query.filter(Q(received_at__lt=before) | Q(received_at=before, id__lt=id))

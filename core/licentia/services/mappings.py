@@ -62,7 +62,7 @@ async def list_mappings(request: ListMappings, context: Context) -> Mappings:
     if request.connector is not None:
         query = query.filter(connection__in=[request.connector, ""])
     if request.cursor:
-        seen = await models.SkuMapping.get_or_none(id=request.cursor)
+        seen = await models.SkuMapping.get_or_none(id=request.cursor[:64])
         if seen is None:
             raise InvalidRequest.at("/cursor", "not a cursor that this server gave, or its mapping is gone")
         query = query.filter(Q(article__gt=seen.article) | Q(article=seen.article, id__gt=seen.id))
