@@ -140,8 +140,9 @@ class Story
         Licentia.Sales.TicketLicense[] licenses;
         long toReclaim;
         DateTime createdAt, updatedAt;
-        sales.CreateOrder(ref source, ref number, ref customer, ref lines, out status, out version, out ticket,
-            out licenses, out toReclaim, out createdAt, out updatedAt, out created);
+        bool test, testGiven;
+        sales.CreateOrder(ref source, ref number, ref customer, ref lines, out status, out version, out test,
+            out testGiven, out ticket, out licenses, out toReclaim, out createdAt, out updatedAt, out created);
     }
 
     class Lease
