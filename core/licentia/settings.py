@@ -113,6 +113,15 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     return msgspec.structs.replace(settings, data=(folder / settings.data).absolute())
 
 
+def value_of(text: str) -> Any:
+    """What a text says in place of a value in a file: TOML where it is one value of TOML, else the text itself."""
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return read["value"] if len(read) == 1 else text
+
+
 def table(values: Mapping[str, Any], wanted: type[T], where: str) -> T:
     """A plugin's own settings as its struct, whose paths may be texts.
 
@@ -136,10 +145,7 @@ def _override(values: dict[str, Any], path: list[str], text: str) -> None:
         values = values.setdefault(step, {})
         if not isinstance(values, dict):
             raise SettingsError(f"{PREFIX}{'__'.join(path).upper()}: `{step}` is a plain setting, not a table.")
-    try:
-        values[path[-1]] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        values[path[-1]] = text
+    values[path[-1]] = value_of(text)
 
 
 def _in_plain_words(message: str) -> str:

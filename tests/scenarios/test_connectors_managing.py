@@ -10,11 +10,28 @@ import pytest
 
 from licentia.connectors import Delivery
 from licentia.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from licentia.services.connections import is_secret
 from licentia.settings import Settings
 from licentia_gateways.app import create_app
 
 SECRET = "a secret of the file drop"
 HEADER = "order_number,line_id,sku,quantity,customer_id\n"
+
+
+WRITES = """
+from decimal import Decimal
+from licentia.connectors import Change, Connector, Customer, Line, WriteBack
+class Plugin(Connector, WriteBack):
+    written = []
+    async def _authenticate(self, delivery):
+        pass
+    def _normalise(self, delivery):
+        line = Line(line_id="1", sku="cad", quantity=Decimal(1))
+        customer = Customer(id="acme")
+        return (Change(kind="placed", order_number="1", full_snapshot=True, customer=customer, lines=(line,)),)
+    async def _write_back(self, outcome):
+        self.written.append(outcome.ticket)
+"""
 
 
 async def add(desk: Any, name: str = "drop", **settings: str) -> Any:
@@ -50,6 +67,19 @@ async def test_a_connection_is_added_changed_and_removed(desk: Any) -> None:
     assert (await desk("ListConnectors")).connectors == []
     for name in ("DeleteConnector", "TestConnector", "PollConnector"):
         await desk.refused(NotFound, name, name="drop")
+
+
+async def test_a_secret_is_a_text_whatever_it_looks_like(small_desk: Any) -> None:
+    """One of digits only is no number, and a list stays a list; the address of a token is no secret."""
+    for told, taken in (
+        ("0123456789", "0123456789"),
+        ("2026-11-24", "2026-11-24"),
+        ('["a secret", "b"]', ["a secret", "b"]),
+    ):
+        await small_desk("PutConnector", name="drop", plugin="csv", settings=[{"name": "secret", "value": told}])
+        connection = await small_desk.application.chain.connections.get("drop")
+        assert connection.settings["secret"] == taken
+    assert (is_secret("api_key"), is_secret("token_url")) == (True, False)
 
 
 async def test_wrong_settings_are_named(small_desk: Any) -> None:
@@ -124,6 +154,25 @@ async def test_an_unknown_article_is_mapped_and_replayed(desk: Any) -> None:
     assert (traced.number_there, traced.status, traced.ticket) == ("47/11", "fulfilled", order.ticket)
     kinds = [step.kind for step in traced.steps]
     assert kinds == ["delivery.arrived", "delivery.parked", "delivery.applied", "order.placed", "license.issued"]
+
+
+async def test_a_ticket_that_was_given_up_is_written_after_a_replay(open_desk: Any, install: Any) -> None:
+    """The trace names the command, and the command has it written although nothing about the order is new."""
+    install("connectors", "writes", WRITES)
+    desk = await open_desk(connector={"writes": {}})
+    await desk.product("cad")
+    id = await drop(desk, "", "writes")
+    await desk.sql("UPDATE write_back SET state = 'dead', problem = 'it was down'")
+    (traced,) = (await desk("TraceOrder", order_number="1")).orders
+    assert (traced.write_back, traced.next_step.endswith(f"replay --delivery-id {id}")) == (
+        "given up: it was down",
+        True,
+    )
+    await desk("ReplayDeliveries", delivery_id=id)
+    assert await desk.application.chain.outbox.work(8) == 1
+    (traced,) = (await desk("TraceOrder", order_number="1")).orders
+    assert traced.write_back.startswith("written back at ")
+    assert (await desk.application.chain.connections.get("writes")).connector.written == [traced.ticket]
 
 
 async def test_an_order_that_the_vendor_cancelled_stays_so(small_desk: Any) -> None:

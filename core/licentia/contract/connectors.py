@@ -191,7 +191,7 @@ class Outcome(Reply):
 
     told: Annotated[str, Meta(description="`placed`, `changed`, `cancelled`, `returned` or `renewed`.")]
     order_number: Told
-    state: Literal["applied", "unchanged", "stale", "ignored", "parked"]
+    state: Literal["applied", "stale", "ignored", "parked"]
     ticket: str | None = None
     code: str | None = None
     problem: Line | None = None

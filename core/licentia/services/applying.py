@@ -37,7 +37,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     order_number: str
-    state: Literal["applied", "unchanged", "stale", "ignored", "parked"]
+    state: Literal["applied", "stale", "ignored", "parked"]
     ticket: str | None = None
     code: str | None = None
     problem: str | None = None
@@ -434,5 +434,5 @@ async def _tell_system(connection: Connection, number: str, result: Result, cont
             state="waiting",
             due_at=now,
         )
-    elif row.outcome != outcome:
+    elif row.outcome != outcome or row.state == "dead":
         await rows.update(outcome=outcome, state="waiting", due_at=now, attempts=0, problem=None)

@@ -173,7 +173,7 @@ class Connections:
 
 def is_secret(name: str) -> bool:
     """Whether the value of a setting of this name is a secret."""
-    return any(word in name.lower() for word in SECRET_WORDS)
+    return any(word in name.lower() for word in SECRET_WORDS) and not name.lower().endswith("_url")
 
 
 def secrets_in(values: Mapping[str, Any], *, secret: bool = False) -> list[str]:

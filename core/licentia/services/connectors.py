@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,6 +27,7 @@ from licentia.services.connections import is_secret
 from licentia.services.context import Context
 from licentia.services.inbox import MASK
 from licentia.services.poller import is_polled
+from licentia.settings import value_of
 from licentia.storage import connector_models as models
 
 
@@ -166,16 +166,14 @@ def settings_of(given: Iterable[Setting], before: Mapping[str, Any]) -> dict[str
                 raise InvalidRequest.at(f"/settings/{place}/name", f"{each!r} is a table and a value")
         if not name or isinstance(table.get(name), dict):
             raise InvalidRequest.at(f"/settings/{place}/name", f"{setting.name!r} names no value")
-        table[name] = old[name] if setting.value == MASK and name in old else value_of(setting.value)
+        table[name] = old[name] if setting.value == MASK and name in old else _value(name, setting.value)
     return values
 
 
-def value_of(text: str) -> Any:
-    """A setting's value: TOML where it is that, else a text."""
-    try:
-        return tomllib.loads(f"it = {text}")["it"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
+def _value(name: str, text: str) -> Any:
+    """A setting's value. A secret is a text or a list of them, whatever else it looks like."""
+    value = value_of(text)
+    return value if isinstance(value, str | list) or not is_secret(name) else text
 
 
 def flat(values: Mapping[str, Any], prefix: str = "", *, secret: bool = False) -> list[Setting]:

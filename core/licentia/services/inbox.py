@@ -38,6 +38,8 @@ LONGEST_WAIT = 600
 ANSWER_WITHIN = 4.0
 """Seconds after which a system that waits for a ticket is asked to come again; shops wait for five."""
 MASK = "***"
+SHORTEST_MASKED = 8
+"""Characters of a secret that is masked in what is kept: a shorter one may be part of an article's number, too."""
 HIDDEN = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 
 
@@ -301,7 +303,7 @@ def caller_of(connection: Connection) -> Caller:
 
 def row_of(connection: Connection, id: str, key: str, delivery: Delivery, way: str) -> dict[str, Any]:
     """What is kept of a delivery: all but the secrets that are known."""
-    secrets = [secret for secret in secrets_in(connection.settings) if len(secret) >= 4]
+    secrets = [secret for secret in secrets_in(connection.settings) if len(secret) >= SHORTEST_MASKED]
     headers = {name: MASK if name in HIDDEN else value for name, value in delivery.headers.items()}
     body, url, shown = delivery.body, delivery.url, msgspec.json.encode(headers).decode()
     for secret in secrets:

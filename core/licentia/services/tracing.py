@@ -91,7 +91,7 @@ async def _traced(source: str, number: str, context: Context) -> TracedOrder | N
         ticket=ticket,
         parked=None if parked is None else parked.problem,
         write_back=None if outbox is None else _written(outbox),
-        next_step=_next_step(parked, outbox),
+        next_step=_next_step(parked, outbox, deliveries),
         steps=sorted(steps, key=lambda step: (step.at, _rank(step.kind))),
     )
 
@@ -133,14 +133,20 @@ def _written(row: connector_models.WriteBack) -> str:
     return f"waits until {row.due_at:%Y-%m-%d %H:%M:%S} UTC{failed}"
 
 
-def _next_step(parked: connector_models.Delivery | None, outbox: connector_models.WriteBack | None) -> str | None:
+def _next_step(
+    parked: connector_models.Delivery | None,
+    outbox: connector_models.WriteBack | None,
+    deliveries: list[connector_models.Delivery],
+) -> str | None:
     if parked is not None:
         replay = f"licentia connector replay --delivery-id {parked.id}"
         if parked.awaits:
             return f"It goes on by itself once order {parked.awaits} has come; else discard it."
         return f"Mend what the reason names, then: {replay}"
-    if outbox is not None and outbox.state == "dead":
-        return f"See `licentia connector test {outbox.connection}`; the next change of the order is written again."
+    if outbox is not None and outbox.state == "dead" and deliveries:
+        last = max(deliveries, key=lambda row: row.received_at)
+        replay = f"licentia connector replay --delivery-id {last.id}"
+        return f"See `licentia connector test {outbox.connection}`, then: {replay}"
     return None
 
 

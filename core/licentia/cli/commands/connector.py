@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import tomllib
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from licentia.cli.files import read
 from licentia.cli.text import table
 from licentia.connectors import Change, Connector, Delivery, headers_of
 from licentia.errors import InvalidRequest, Unauthenticated
-from licentia.settings import SettingsError
+from licentia.settings import SettingsError, value_of
 
 LARGEST = 8 * 2**20
 """Bytes of a file that are read; a connector has a limit of its own."""
@@ -58,10 +57,7 @@ class _Setting(click.ParamType[Any]):
         name, equals, text = value.partition("=")
         if not equals or not name:
             return self.fail("a setting is NAME=VALUE.", param, ctx)
-        try:
-            return name, tomllib.loads(f"it = {text}")["it"]
-        except (tomllib.TOMLDecodeError, RecursionError):
-            return name, text
+        return name, value_of(text)
 
 
 @with_options(output_option())
