@@ -57,13 +57,27 @@ async def vendure(shop: Any) -> AsyncIterator[Vendure]:
     await connector.close()
 
 
+class Walk:
+    """Polls with the one cursor after the other, as the server does: also that of a poll that found nothing."""
+
+    def __init__(self, vendure: Vendure) -> None:
+        self._vendure = vendure
+        self._cursor = ""
+
+    async def __call__(self) -> list[Change]:
+        """All that is found until a poll finds nothing."""
+        found: list[Change] = []
+        while True:
+            page = await self._vendure.poll(self._cursor)
+            self._cursor = page.cursor
+            if not page.deliveries:
+                return found
+            found += [change for delivery in page.deliveries for change in self._vendure.normalise(delivery)]
+
+
 async def polled(vendure: Vendure) -> list[Change]:
-    """All that polls find, with the one cursor after the other."""
-    cursor, found = "", []
-    while (page := await vendure.poll(cursor)).deliveries:
-        found += [change for delivery in page.deliveries for change in vendure.normalise(delivery)]
-        cursor = page.cursor
-    return found
+    """All that polls find from the beginning on."""
+    return await Walk(vendure)()
 
 
 async def told(vendure: Vendure, receiver: Any, code: str, *types: str) -> Change:
@@ -137,17 +151,12 @@ async def test_polls_find_each_order_once(shop: Any, monkeypatch: pytest.MonkeyP
     """Page by page, also those of one second, and a change of one is found again."""
     codes = [shop.buy(("acme-doc", 1)) for _ in range(9)]
     monkeypatch.setattr(module, "PAGE", 3)
-    found = [change.order_number for change in await polled(vendure)]
+    walk = Walk(vendure)
+    found = [change.order_number for change in await walk()]
     assert sorted(found) == sorted(set(found))
     assert set(codes) <= set(found)
-    cursor = ""
-    while (page := await vendure.poll(cursor)).deliveries:
-        cursor = page.cursor
     shop.admin(CANCEL, input={"orderId": shop.order(codes[4])["id"], "reason": "no"})
-    again = await vendure.poll(cursor)
-    assert [(each.order_number, each.kind) for d in again.deliveries for each in vendure.normalise(d)] == [
-        (codes[4], "cancelled")
-    ]
+    assert [(change.order_number, change.kind) for change in await walk()] == [(codes[4], "cancelled")]
 
 
 async def test_the_ticket_stands_on_the_order(shop: Any, receiver: Any, vendure: Vendure) -> None:
