@@ -27,13 +27,13 @@ from licentia.services.applying import (
     articles_of,
     park,
     record_applied,
-    take_turns,
     wanted_of,
 )
 from licentia.services.connections import Connection
 from licentia.services.context import Context, new_id
 from licentia.services.orders import Draft, Placing, drafted, insert
 from licentia.services.products import items_of
+from licentia.services.source_orders import take_turns
 from licentia.storage import connector_models
 from licentia.storage.statements import Update, Work, Write
 

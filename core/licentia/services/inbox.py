@@ -19,10 +19,11 @@ from licentia.domain.instants import to_micros
 from licentia.domain.ledger import Parked
 from licentia.domain.naturalkeys import natural
 from licentia.errors import InternalError, InvalidRequest, LicensingError, NotFound, Unavailable
-from licentia.services.applying import Result, apply, park, take_turns
+from licentia.services.applying import Result, apply, park
 from licentia.services.connections import Connection, Connections, key_of, secrets_in
 from licentia.services.context import Context, new_id
 from licentia.services.identity import Caller
+from licentia.services.source_orders import take_turns
 from licentia.storage import connector_models as models
 from licentia.storage.database import Database
 
