@@ -6,6 +6,7 @@ start; the page then adds the processes up.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cache
 
@@ -13,8 +14,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import Scope, Send
 
-from licentia.errors import NotFound
+from licentia.errors import LicensingError, NotFound
 from licentia_gateways.answer import send_body
+from licentia_gateways.backlog import backlog
 from licentia_gateways.exchange import Exchange
 
 REQUESTS = Counter("licentia_requests", "Requests answered.", ["gateway", "operation", "status", "code"])
@@ -36,10 +38,17 @@ def record(exchange: Exchange, status: int, seconds: float) -> None:
 
 
 async def show(scope: Scope, send: Send) -> None:
-    """`GET /metrics`, for the addresses in the setting `metrics_from`; for all others there is no such page."""
-    if Exchange.of(scope).address not in scope["app"].state.settings.metrics_from:
+    """`GET /metrics`, for the addresses in the setting `metrics_from`; for all others there is no such page.
+
+    What waits in the database is left out while that does not answer.
+    """
+    state = scope["app"].state
+    if Exchange.of(scope).address not in state.settings.metrics_from:
         raise NotFound("There is nothing at this address.")
-    await send_body(scope, send, 200, CONTENT_TYPE_LATEST, generate_latest(current_registry()))
+    shown = generate_latest(current_registry())
+    with contextlib.suppress(LicensingError):
+        shown += generate_latest(await backlog(state.application))
+    await send_body(scope, send, 200, CONTENT_TYPE_LATEST, shown)
 
 
 def current_registry() -> CollectorRegistry:

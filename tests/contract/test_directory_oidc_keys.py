@@ -167,7 +167,7 @@ async def test_an_issuer_that_does_not_finish_is_given_up(issuer: Issuer, fault:
         ({JWKS: {"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "ec-1"}]}}, "holds no key of use"),
         ({JWKS: {"keys": [EC.as_dict(private=False)], "padding": "x" * 300_000}}, "sent more than 262144 bytes"),
     ],
-    ids=lambda value: str(value)[:60],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 async def test_an_unusable_answer_of_the_issuer_is_no_key(issuer: Issuer, fault: dict[str, Any], reason: str) -> None:
     """A wrong, too large or empty document accepts nobody; the log says why, and neither tells the token."""

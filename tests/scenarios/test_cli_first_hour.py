@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -113,6 +115,13 @@ def test_from_an_empty_folder_to_a_seat(config: Path) -> None:
     assert reply("doctor --config", str(config))["ok"]
 
 
+def waiters(config: Path) -> int:
+    """How many wait for a seat by now."""
+    with contextlib.closing(sqlite3.connect(config.parent / "licentia.db")) as database:
+        (count,) = database.execute("SELECT COUNT(*) FROM waiter").fetchone()
+    return int(count)
+
+
 def test_a_server_that_is_stopped_sends_the_queue_home(config: Path) -> None:
     """SIGTERM: who waits for a seat is answered at once that there is none, not cut off when the patience is over."""
     here = {"LICENTIA_CONFIG": str(config)}
@@ -124,8 +133,9 @@ def test_a_server_that_is_stopped_sends_the_queue_home(config: Path) -> None:
     with ThreadPoolExecutor() as pool:
         with serving(config) as url:
             asked = pool.submit(httpx.put, f"{url}/v1/leases/l2", json=claim, headers=headers, timeout=40)
-            time.sleep(1)
-            assert not asked.done()
+            while not waiters(config):
+                assert not asked.done(), asked.result()
+                time.sleep(0.02)
             stopped = time.monotonic()
         answer = asked.result(timeout=1)
     assert (answer.status_code, answer.json()["code"]) == (409, "no_free_seats")
@@ -269,8 +279,6 @@ def test_doctor_finds_what_is_wrong(config: Path, tmp_path: Path) -> None:
 
 def test_an_event_that_was_changed_is_found(config: Path) -> None:
     """Who edits the audit trail in the database is found by `events verify` and by `doctor`."""
-    import sqlite3
-
     with sqlite3.connect(config.parent / "licentia.db") as database:
         database.execute("UPDATE event SET entries = replace(entries, 'operator', 'nobody') WHERE last_seq = 1")
     database.close()

@@ -44,7 +44,11 @@ def author(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         script = folder / "bin" / program
         script.write_text(f'#!/bin/sh\nexec "{folder}/bin/python" -m {program} "$@"\n')
         script.chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LICENTIA_", "PIP_", "PYTEST_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COLUMNS", "LICENTIA_", "PIP_", "PYTEST_"))
+    }
     pip = {"NO_INDEX": "1", "NO_BUILD_ISOLATION": "0", "DISABLE_PIP_VERSION_CHECK": "1", "NO_CACHE_DIR": "1"}
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return kept | {f"PIP_{name}": value for name, value in pip.items()} | {"PATH": path}

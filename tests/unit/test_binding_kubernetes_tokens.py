@@ -304,7 +304,7 @@ async def test_what_is_sealed_opens_in_every_pod_of_the_account(cluster: Cluster
         ({"exp": int(time.time()) - 3600}, "token"),
         ({"aud": ["vault"]}, "token"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 async def test_it_opens_nowhere_else(cluster: Cluster, changes: dict[str, Any], feature: str) -> None:
     """Another account, another cluster, or a token that no longer counts: a mismatch that names what is different."""

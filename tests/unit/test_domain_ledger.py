@@ -223,6 +223,19 @@ def test_a_line_with_another_article_is_another_line() -> None:
 # --- returns ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("numbers", "same"), [((), True), (("g1", "g9"), True), (("a",), True), (("g2",), False)])
+@pytest.mark.parametrize("article", ["", "a"])
+def test_an_article_may_be_told_by_its_other_numbers_alone(numbers: tuple[str, ...], same: bool, article: str) -> None:
+    """A line without a number of its own means the article with one of its other numbers; with none, the known one."""
+    known = Line(line_id="l", sku=article, quantity=Decimal(2), alternatives=("g1",))
+    later = Line(line_id="l", sku="", quantity=Decimal(3), alternatives=numbers)
+    ledger = came(
+        [msgspec.structs.replace(placed(version), lines=(told,)) for version, told in ((1, known), (2, later))]
+    )
+    same = same if article or numbers != ("a",) else False
+    assert (ledger.lines["l"].alternatives == ("g1",), ledger.lines["l"].quantity) == (same, 3)
+
+
 def test_a_whole_return_beside_partial_ones_is_capped() -> None:
     """One of three comes back, then all: nothing is left, and nothing is counted below."""
     assert left(came([placed(1, a=3), returned("r1", a=1)])) == {"a": 2}

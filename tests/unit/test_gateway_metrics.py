@@ -15,25 +15,28 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from licentia.settings import Settings
+from licentia.services.application import Application
 from licentia_gateways import metrics
 from licentia_gateways.exchange import Exchange
 from licentia_gateways.middleware import Observed
 from licentia_gateways.page import Page
 
 
-def client(address: str) -> httpx.AsyncClient:
-    """A client at this address, of an application that has only the page of metrics."""
+def client(application: Application, address: str) -> httpx.AsyncClient:
+    """A client at this address, of a server that has only the page of metrics."""
     app = Starlette(routes=[Route("/metrics", Page("metrics", metrics.show))], middleware=[Middleware(Observed)])
-    app.state.settings = Settings()
+    app.state.application, app.state.settings = application, application.settings
     transport = httpx.ASGITransport(app, client=(address, 4711))
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
 
-async def test_the_page_can_be_read_by_prometheus() -> None:
-    """The page parses, and counts the requests for itself."""
-    await client("127.0.0.1").get("/metrics")
-    answer = await client("127.0.0.1").get("/metrics")
+async def test_the_page_can_be_read_by_prometheus(application: Application) -> None:
+    """The page parses, and counts the requests for itself; also while there is no database."""
+    here = client(application, "127.0.0.1")
+    assert "licentia_connector_deliveries" in (await here.get("/metrics")).text
+    await application.close()
+    answer = await here.get("/metrics")
+    assert "licentia_connector_deliveries" not in answer.text
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
     assert answer.headers["content-type"].startswith("text/plain")
     assert any(sample.labels["operation"] == "metrics" for sample in families["licentia_requests"].samples)
@@ -41,9 +44,9 @@ async def test_the_page_can_be_read_by_prometheus() -> None:
 
 
 @pytest.mark.parametrize("address", ["192.0.2.7", "127.0.0.2", "::ffff:192.0.2.7", ""])
-async def test_strangers_find_no_metrics(address: str) -> None:
+async def test_strangers_find_no_metrics(application: Application, address: str) -> None:
     """For an address that is not in `metrics_from` there is no such page."""
-    answer = await client(address).get("/metrics")
+    answer = await client(application, address).get("/metrics")
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from licentia.cli.checks import Check, judged
+from licentia.cli.checks_backlog import backlog_checks
 from licentia.cli.command import Failure
 from licentia.cli.local import LocalLicentia
 from licentia.cli.trail import Trail
@@ -128,6 +129,7 @@ def _application(licentia: LocalLicentia) -> Iterator[Check]:
         f"; {plugin.name} is broken: {plugin.reason}" for plugin in found.plugins if plugin.state == "broken"
     )
     yield judged("plugins", not broken, f"in use: {active}{broken}", "Repair or uninstall what is broken.")
+    yield from backlog_checks(licentia)
     keys = [key for key in licentia.run(lambda application: application.list_keys()) if key.revoked_at is None]
     remedy = "Next: licentia key create --scopes admin,sales,depot,licensing"
     yield judged("api keys", bool(keys), f"{len(keys)} in force" if keys else "none, so nobody can call", remedy)

@@ -246,7 +246,7 @@ def _tell_part(ledger: Ledger, change: Change, seen: Seen) -> None:
 
 def _set(ledger: Ledger, line_id: str, line: Line, by: str, seen: Seen) -> None:
     known = ledger.lines.get(line_id)
-    if known is not None and (not line.sku or (known.article, known.options) == (line.sku, line.options)):
+    if known is not None and _is_same_article(known, line):
         known.count(line.quantity, by, seen)
     elif known is None or known.seen is None or not seen.older_than(known.seen, elsewhere=by != known.by):
         ledger.lines[line_id] = Told(
@@ -257,6 +257,14 @@ def _set(ledger: Ledger, line_id: str, line: Line, by: str, seen: Seen) -> None:
             by=by,
             seen=seen,
         )
+
+
+def _is_same_article(known: Told, line: Line) -> bool:
+    """Whether a line tells the article that is known; one that tells no number means it."""
+    if line.sku:
+        return (known.article, known.options) == (line.sku, line.options)
+    numbers = {known.article, *known.alternatives}
+    return not line.alternatives or not known.alternatives or not numbers.isdisjoint(line.alternatives)
 
 
 def _of_part(ledger: Ledger, change: Change) -> list[str]:

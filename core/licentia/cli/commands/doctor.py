@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,8 @@ def doctor(ctx: click.Context, output: str, url: str | None, key: str | None, co
     """Check a data folder or a server, and say what to mend.
 
     Of a data folder: its rights, keys, database, plugins, audit trail and clock. Of a server: whether it
-    is ready, its contract and clock, and what the key allows. Nothing is changed. The exit code is 2 if
-    there is a fault.
+    is ready, its contract and clock, and what the key allows. Of both: orders that wait for a person, and
+    connections and webhooks that fail. Nothing is changed. The exit code is 2 if there is a fault.
     """
     address = server_url(url, config)
     checks = list(_remote(address, key or "") if address else _local(config))
@@ -48,9 +49,13 @@ def doctor(ctx: click.Context, output: str, url: str | None, key: str | None, co
 def _remote(url: str, key: str) -> Iterator[Check]:
     from licentia.cli.backend import remote
     from licentia.cli.checks import remote_checks
+    from licentia.cli.checks_backlog import backlog_checks
+    from licentia.errors import LicensingError
 
     with remote(url, key) as licentia:
         yield from remote_checks(licentia, key)
+        with contextlib.suppress(LicensingError):  # that the key may not is told above
+            yield from backlog_checks(licentia)
 
 
 def _local(config: Path | None) -> Iterator[Check]:
