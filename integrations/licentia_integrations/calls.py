@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -20,8 +22,12 @@ SECONDS = 10.0
 ALL_SECONDS = 60.0
 """How long it may take with the whole."""
 
+LONGEST_PAUSE = 600
+"""Seconds that a system may ask for until its next request."""
+
 GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 REFUSED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+BUSY = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -42,6 +48,13 @@ class Reply(msgspec.Struct, frozen=True):
         """Whether there is no such thing."""
         return self.status in GONE
 
+    @property
+    def pause(self) -> int:
+        """The seconds until the system wants to be asked again (RFC 9110, section 10.2.3); 0 if it does not say."""
+        told = self.headers.get("retry-after", "")
+        known = self.status in BUSY and told.isascii() and told.isdigit()
+        return min(int(told[:9]), LONGEST_PAUSE) if known else 0
+
     def refusal(self, reason: str = "") -> Unavailable:
         """The refusal of this answer; `reason` is what the system says of it, in its own words."""
         said = f": {label(reason)}" if reason else ""
@@ -51,7 +64,8 @@ class Reply(msgspec.Struct, frozen=True):
             advice = "Enter the address that it sends to in `api.url`, as nothing is followed."
         else:
             advice = "It is tried again later; look there if it stays so."
-        return Unavailable(f"{self.host} answered with status {self.status}{said}.", help=advice)
+        text = f"{self.host} answered with status {self.status}{said}."
+        return Unavailable(text, help=advice, retry_after_seconds=self.pause or None)
 
 
 class TooLong(Unavailable):
@@ -70,6 +84,7 @@ class Caller:
         self._auth = auth
         self._headers = headers
         self._client: httpx.AsyncClient | None = None
+        self._quiet_until = 0.0
 
     async def call(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
@@ -77,7 +92,7 @@ class Caller:
         """What the system answers, whatever its status is.
 
         Raises:
-            Unavailable: it does not answer in time.
+            Unavailable: it does not answer in time, or asked for a pause that is not over.
             TooLong: its answer is longer than 8 MiB.
         """
         if self._client is None:
@@ -85,9 +100,11 @@ class Caller:
                 timeout=SECONDS, auth=self._auth, headers=self._headers, follow_redirects=False
             )
         host, told = httpx.URL(url).host, bytearray()
+        if (quiet := math.ceil(self._quiet_until - time.monotonic())) > 0:
+            raise Unavailable(f"{host} was asked too much.", help="It is tried again later.", retry_after_seconds=quiet)
         shown = {"accept": "application/json", **(headers or {})}
         if body is not None:
-            shown["content-type"] = "application/json"
+            shown.setdefault("content-type", "application/json")
         try:
             async with (
                 asyncio.timeout(ALL_SECONDS),
@@ -97,7 +114,9 @@ class Caller:
                     told += chunk
                     if len(told) > MAX_BODY_BYTES:
                         raise TooLong(f"{host} sent more than {MAX_BODY_BYTES} bytes.")
-                return Reply(host, reply.status_code, reply.headers, bytes(told))
+                answer = Reply(host, reply.status_code, reply.headers, bytes(told))
+                self._quiet_until = max(self._quiet_until, time.monotonic() + answer.pause)
+                return answer
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Unavailable(
                 f"{host} cannot be reached: {type(error).__name__}.", help="It is tried again later."

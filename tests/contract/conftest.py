@@ -1,9 +1,15 @@
-"""What the contract tests of the SOAP gateway share: one application, its keys, and messages for it."""
+"""What the contract tests of the SOAP gateway share, and those of Tryton.
+
+The files here that are no tests, labs and stand-ins of business systems, can be imported by their names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +20,8 @@ from licentia_gateways.app import create_app
 
 ENVELOPES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
 MEDIA_TYPES = {"1.1": "text/xml", "1.2": "application/soap+xml"}
+
+sys.path.append(str(Path(__file__).parent))
 
 
 @dataclass(frozen=True)
@@ -96,3 +104,27 @@ async def soap(application: Application) -> AsyncIterator[Soap]:
     transport = httpx.ASGITransport(create_app(application))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8400") as http:
         yield Soap(http, keys)
+
+
+@pytest.fixture
+def erp() -> Any:
+    """The records behind Tryton's REST interface."""
+    import tryton_erp
+
+    return tryton_erp.Erp()
+
+
+@pytest.fixture
+async def connect_tryton(erp: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Makes connectors with these records behind them."""
+    import connector_lab
+    import tryton_erp
+
+    async with connector_lab.connecting(erp, tryton_erp.connector) as connect:
+        yield connect
+
+
+@pytest.fixture
+def tryton(connect_tryton: Callable[..., Any]) -> Any:
+    """The connector with these records behind it."""
+    return connect_tryton()

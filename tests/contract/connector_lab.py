@@ -1,4 +1,4 @@
-"""What the tests of the shops' connectors share: golden deliveries out of real samples that are not kept here.
+"""What the tests of connectors share: golden deliveries out of real samples that are not kept here, stand-ins, polls.
 
 A golden delivery is written down as the kit wants it. Where only `NAME.changes.json` is there, the body is the
 sample NAME of the shared data. The headers are signed when the tests start, as each sample is signed anew.
@@ -12,21 +12,25 @@ import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from loopback_shop import listening
 
 from licentia.connectors import Change, Connector, Delivery, headers_of
 from licentia.errors import InvalidRequest
+from licentia_integrations.changed import Position
 
 CHECKOUT = Path(__file__).parents[2]
 SHARED = CHECKOUT.parent / "shared" / "data" / "orders"
 GOLDEN = CHECKOUT / "tests" / "golden" / "connectors"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+MOST_POLLS = 100
+"""More than any walk needs: the tests have some hundred orders, and a poll finds up to a hundred."""
 
 
 def sample(system: str, name: str) -> bytes:
@@ -37,27 +41,31 @@ def sample(system: str, name: str) -> bytes:
     return path.read_bytes()
 
 
+def unsigned(body: bytes) -> Mapping[str, str]:
+    """The headers of a system that signs nothing."""
+    return {}
+
+
 def deliveries(
     system: str,
-    sign: Callable[[bytes], Mapping[str, str]],
+    sign: Callable[[bytes], Mapping[str, str]] = unsigned,
     wrap: Callable[[str, bytes], bytes] = lambda name, body: body,
 ) -> Path:
     """A folder with the golden deliveries of a system, signed; `wrap` makes a body of a sample."""
     folder = Path(tempfile.mkdtemp(prefix="licentia-golden-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    for expected in sorted((GOLDEN / system).glob("*.changes.json")):
+    own, shared = GOLDEN / system, SHARED / system
+    for expected in sorted(own.glob("*.changes.json")):
         name = expected.name.removesuffix(".changes.json")
-        own, shared, extra = (
-            expected.with_name(f"{name}.json"),
-            SHARED / system / f"{name}.json",
-            expected.with_name(f"{name}.headers"),
-        )
-        if not own.exists() and not shared.exists():
+        places = [place / f"{name}{ending}" for place in (own, shared) for ending in (".json", ".xml")]
+        source = next((each for each in places if each.exists()), None)
+        if source is None:
             continue
-        body = own.read_bytes() if own.exists() else wrap(name, shared.read_bytes())
+        body = source.read_bytes() if source.parent == own else wrap(name, source.read_bytes())
+        extra = own / f"{name}.headers"
         headers = "".join(f"{key}: {value}\n" for key, value in sign(body).items())
         stem = name.replace(".", "-")
-        (folder / f"{stem}.json").write_bytes(body)
+        (folder / f"{stem}{source.suffix}").write_bytes(body)
         (folder / f"{stem}.headers").write_text((extra.read_text("utf-8") if extra.exists() else "") + headers, "utf-8")
         (folder / f"{stem}.changes.json").write_bytes(expected.read_bytes())
     return folder
@@ -111,8 +119,75 @@ def assert_documented(name: str, settings: type[msgspec.Struct]) -> None:
             assert written == msgspec.json.decode(msgspec.json.encode(field.default))
 
 
-def means(connector: Connector, document: Any, pointer: str = "", **headers: str) -> tuple[Change, ...]:
-    """What a document means; the names of `headers` have underscores."""
+def delivery(document: Any, **given: Any) -> Delivery:
+    """A delivery of a document, given as bytes or as what JSON is made of."""
     body = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return connector.normalise(Delivery(body=body, headers=named, pointer=pointer, received_at=AT))
+    return Delivery(body=body, **{"received_at": AT, **given})
+
+
+def means(connector: Connector, document: Any, pointer: str = "", **given: Any) -> tuple[Change, ...]:
+    """What a document means; `given` is as for `delivery`."""
+    return connector.normalise(delivery(document, pointer=pointer, **given))
+
+
+@contextlib.asynccontextmanager
+async def connecting(system: Any, made: Callable[..., Connector]) -> AsyncIterator[Callable[..., Any]]:
+    """Makes connectors of a stand-in, which can be reached at its `url` meanwhile; all are closed at the end.
+
+    Args:
+        system: the stand-in.
+        made: makes a connector, of the address and of settings.
+    """
+    with listening(system) as system.url:
+        async with contextlib.AsyncExitStack() as stack:
+
+            def connect(**settings: Any) -> Connector:
+                connector = made(system.url, **settings)
+                stack.push_async_callback(connector.close)
+                return connector
+
+            yield connect
+
+
+class Walk:
+    """Polls with one cursor after the other, as the server does: also with that of a poll that found nothing."""
+
+    def __init__(self, connector: Any) -> None:
+        self.connector = connector
+        self.cursor = ""
+
+    async def __call__(self) -> list[Change]:
+        """All that is found until there is nothing more."""
+        found: list[Change] = []
+        for _ in range(MOST_POLLS):
+            page = await self.connector.poll(self.cursor)
+            assert len(page.deliveries) <= 100
+            self.cursor = page.cursor
+            found += [change for delivery in page.deliveries for change in self.connector.normalise(delivery)]
+            if not page.deliveries and not is_under_way(page.cursor):
+                return found
+        pytest.fail(f"{MOST_POLLS} polls were not enough: the same is found again and again")
+
+
+def is_under_way(cursor: str) -> bool:
+    """Whether a walk of `licentia_integrations.changed` is not at its end; other walks end with an empty page."""
+    try:
+        known = msgspec.json.decode(cursor, type=dict[str, Position])
+    except msgspec.DecodeError:
+        return False
+    return any(position.at is not None for position in known.values())
+
+
+def numbers(changes: Iterable[Change]) -> list[str]:
+    """The numbers of the orders that changes are of."""
+    return [change.order_number for change in changes]
+
+
+async def fetched(connector: Any, changes: Iterable[Change]) -> list[Change]:
+    """What the documents mean to which changes point."""
+    return [
+        each
+        for change in changes
+        for whole in await connector.fetch(change.pointer or "")
+        for each in connector.normalise(whole)
+    ]

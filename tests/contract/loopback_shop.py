@@ -1,4 +1,4 @@
-"""What the stand-ins of shops share: a server on loopback that hands each request to a method of the stand-in."""
+"""What the stand-ins of business systems share: a server on loopback that hands each request to the stand-in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Request(msgspec.Struct):
 
 
 class Response(msgspec.Struct):
-    """What the stand-in answers."""
+    """What the stand-in answers: `value` as JSON, or as it is if it is bytes."""
 
     value: Any
     status: int = 200
@@ -35,7 +35,7 @@ class Response(msgspec.Struct):
 
 
 class StandIn(Protocol):
-    """A shop; `requests` are those that it was asked."""
+    """A business system; `requests` are those that it was asked."""
 
     requests: list[Request]
 
@@ -44,27 +44,29 @@ class StandIn(Protocol):
 
 
 @contextlib.contextmanager
-def listening(shop: StandIn) -> Iterator[str]:
+def listening(system: StandIn) -> Iterator[str]:
     """The address under which a stand-in can be reached."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             named = {name.lower(): value for name, value in self.headers.items()}
             request = Request(self.command, self.path, named, body)
-            shop.requests.append(request)
-            response = shop.answer(request)
-            told = msgspec.json.encode(response.value)
-            self.send_response_only(response.status)
-            for name, value in {"date": formatdate(usegmt=True), **response.headers}.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(told)))
-            self.end_headers()
-            self.wfile.write(told)
+            system.requests.append(request)
+            response = system.answer(request)
+            told = response.value if isinstance(response.value, bytes) else msgspec.json.encode(response.value)
+            with contextlib.suppress(ConnectionError):  # who asked may have gone meanwhile
+                self.send_response_only(response.status)
+                for name, value in {"date": formatdate(usegmt=True), **response.headers}.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(told)))
+                self.end_headers()
+                self.wfile.write(told)
 
-        do_GET = do_POST = do_PUT = _serve  # noqa: N815
+        do_GET = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815
 
         def log_message(self, *arguments: object) -> None:
             """Say nothing."""

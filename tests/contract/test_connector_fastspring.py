@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from collections.abc import AsyncIterator
+from typing import Any
 
+import connector_lab as lab
+import fastspring_store as fastspring
+import loopback_shop as loopback
 import msgspec
 import pytest
 
-from licentia.connectors import Delivery
+from licentia.connectors import Connector, Delivery
 from licentia.crypto.webhooks import signature_text
 from licentia.errors import InvalidRequest
 from licentia.settings import SettingsError
 from licentia.testing import ConnectorContract
-from licentia_integrations.fastspring import FastSpring, FastSpringSettings
-
-_SPEC = importlib.util.spec_from_file_location("connector_lab", Path(__file__).with_name("connector_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["connector_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
+from licentia_integrations.fastspring import FastSpring
+from licentia_integrations.fastspring.settings import FastSpringSettings
 
 SECRET = "of the store"
 
@@ -37,9 +34,20 @@ class TestFastSpring(ConnectorContract):
     changes = 32
 
     @pytest.fixture
-    def connector(self) -> FastSpring:
-        """The connector with the secret of the golden deliveries."""
-        return FastSpring("fastspring", {"secret": ["next", SECRET]})
+    async def connector(self) -> AsyncIterator[FastSpring]:
+        """The connector with the secret of the golden deliveries, of a store with something to find."""
+        self.store = fastspring.FastSpringStore()
+        self.store.happens("found", "order.completed", fastspring.order("ord1"))
+        self.store.orders["ord1"] = fastspring.order("ord1", tags={"campaign": "spring"})
+        with loopback.listening(self.store) as address:
+            api = {"api_url": address, "api_user": "user", "api_password": "password"}
+            connector = FastSpring("fastspring", {"secret": ["next", SECRET], **api})
+            yield connector
+            await connector.close()
+
+    async def written(self, connector: Connector, order_number: str) -> Any:
+        """The tags of the orders, and how often some were written."""
+        return {id: order.get("tags") for id, order in self.store.orders.items()}, self.store.writes
 
 
 @pytest.fixture

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
+import connector_lab as lab
+import loopback_shop as loopback
 import msgspec
+import paddle_account as paddle
 import pytest
 
-from licentia.connectors import Delivery
+from licentia.connectors import Connector, Delivery
 from licentia.crypto.webhooks import signature_text
 from licentia.errors import InvalidRequest, Unauthenticated
 from licentia.settings import SettingsError
 from licentia.testing import ConnectorContract
-from licentia_integrations.paddle import Paddle, PaddleSettings
-
-_SPEC = importlib.util.spec_from_file_location("connector_lab", Path(__file__).with_name("connector_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["connector_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
+from licentia_integrations.paddle import Paddle
+from licentia_integrations.paddle.settings import PaddleSettings
 
 SECRET = "pdl_ntfset_of_the_tests"
 REAL_SECRET = "pdl_ntfset_01hs0t3tw21j988db1pam5xg8m_GrOWLNef+vmtjJYq4mSnHNzvc8uWoJ1I"
@@ -51,9 +48,19 @@ class TestPaddle(ConnectorContract):
     changes = 24
 
     @pytest.fixture
-    def connector(self) -> Paddle:
-        """The connector with the secret of the golden deliveries."""
-        return Paddle("paddle", {"secret": ["next", SECRET]})
+    async def connector(self) -> AsyncIterator[Paddle]:
+        """The connector with the secret of the golden deliveries, of an account with something to find."""
+        self.account = paddle.PaddleAccount()
+        self.account.happens("transaction.completed", paddle.transaction("1"))
+        with loopback.listening(self.account) as address:
+            api = {"api_key": paddle.KEY, "api_url": address}
+            connector = Paddle("paddle", {"secret": ["next", SECRET], **api})
+            yield connector
+            await connector.close()
+
+    async def written(self, connector: Connector, order_number: str) -> Any:
+        """What stands in the account, and how often something was written."""
+        return self.account.entities, self.account.writes
 
 
 @pytest.fixture

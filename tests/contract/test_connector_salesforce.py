@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import connector_lab as lab
 import msgspec
 import pytest
+import salesforce_organization
 from joserfc.jwk import RSAKey
 from lxml import etree
 
@@ -17,21 +16,7 @@ from licentia.connectors import Outcome
 from licentia.errors import InvalidRequest, Unauthenticated, Unavailable
 from licentia.settings import SettingsError
 from licentia.testing import ConnectorContract
-from licentia_integrations import changed
 from licentia_integrations.salesforce import Salesforce
-
-_SPEC = importlib.util.spec_from_file_location("remote_lab", Path(__file__).with_name("remote_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["remote_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
-_SPEC = importlib.util.spec_from_file_location(
-    "salesforce_organization", lab.CHECKOUT / "tests/integrations/salesforce/organization.py"
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-organizations = sys.modules["salesforce_organization"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(organizations)
 
 URL = "https://licenses.example.com/connectors/salesforce?secret=hush"
 SAMPLE = "outbound_message_opportunity.xml"
@@ -45,34 +30,31 @@ ORDER, DEAL = "801000000000001AAA", "006000000000001AAA"
 Connect = Callable[..., Salesforce]
 
 
+def made(address: str, **settings: Any) -> Salesforce:
+    """A connector of the Salesforce at an address."""
+    api = {"url": address, "token_url": f"{address}/services/oauth2/token", "user": "app", "password": "word"}
+    known: dict[str, Any] = {"secret": ["next", "hush"], "api": api, "poll_from": "2026-01-01"}
+    known |= {"ticket_field": "Ticket__c", "problem_field": "Problem__c", "poll_objects": ["Order", "Opportunity"]}
+    return Salesforce("salesforce", known | settings)
+
+
 @pytest.fixture
-def salesforce() -> Iterator[Any]:
+def salesforce() -> Any:
     """A Salesforce with the orders and opportunities that the golden deliveries are about."""
-    with organizations.running() as organization:
-        organization.add(ORDER, DAY, OrderNumber="00000101")
-        organization.add("801000000000002AAA", DAY, OrderNumber="00000102")
-        organization.add("801000000000003AAA", DAY, OrderNumber="00000103")
-        for id in (DEAL, "006000000000002AAA", "0065Y00001Suvw6QAB"):
-            organization.add(id, DAY)
-        yield organization
+    organization = salesforce_organization.Organization()
+    organization.add(ORDER, DAY, OrderNumber="00000101")
+    organization.add("801000000000002AAA", DAY, OrderNumber="00000102")
+    organization.add("801000000000003AAA", DAY, OrderNumber="00000103")
+    for id in (DEAL, "006000000000002AAA", "0065Y00001Suvw6QAB"):
+        organization.add(id, DAY)
+    return organization
 
 
 @pytest.fixture
 async def connect(salesforce: Any) -> AsyncIterator[Connect]:
     """Makes connectors of this Salesforce."""
-    made: list[Salesforce] = []
-
-    def connected(**settings: Any) -> Salesforce:
-        url = salesforce.url
-        api = {"url": url, "token_url": f"{url}/services/oauth2/token", "user": "app", "password": "word"}
-        known: dict[str, Any] = {"secret": ["next", "hush"], "api": api, "poll_from": "2026-01-01"}
-        known |= {"ticket_field": "Ticket__c", "problem_field": "Problem__c", "poll_objects": ["Order", "Opportunity"]}
-        made.append(Salesforce("salesforce", known | settings))
-        return made[-1]
-
-    yield connected
-    for each in made:
-        await each.close()
+    async with lab.connecting(salesforce, made) as connect:
+        yield connect
 
 
 class TestSalesforce(ConnectorContract):
@@ -215,7 +197,12 @@ async def test_a_private_key_does_instead_of_a_password(salesforce: Any, connect
     """The assertion is signed, for this user and login server; with another key there is no token."""
     salesforce.public_key = KEY
     url = salesforce.url
-    api = {"url": url, "token_url": f"{url}/services/oauth2/token", "user": "app", "username": organizations.USER}
+    api = {
+        "url": url,
+        "token_url": f"{url}/services/oauth2/token",
+        "user": "app",
+        "username": salesforce_organization.USER,
+    }
     right = {**api, "private_key": KEY.as_pem(private=True).decode()}
     connector = connect(api=right)
     assert await connector.fetch(f"Order/{ORDER}")
@@ -311,44 +298,28 @@ async def test_nothing_is_written_without_a_field(salesforce: Any, connect: Conn
         await connect(ticket_field="Other__c").write_back(Outcome(order_number="00000101", ticket=TICKET))
 
 
-async def polled(connector: Salesforce, cursor: str = "") -> tuple[list[str], str]:
-    """The numbers that polls find until there is nothing more, and the cursor then."""
-    found: list[str] = []
-    while True:
-        page = await connector.poll(cursor)
-        assert len(page.deliveries) <= 100
-        found += [connector.normalise(each)[0].order_number for each in page.deliveries]
-        cursor = page.cursor
-        at = [each.at for each in msgspec.json.decode(cursor, type=dict[str, changed.Position]).values()]
-        if not page.deliveries and at == [None] * len(at):
-            return found, cursor
-
-
 async def test_a_poll_walks_through_all_pages(salesforce: Any, connect: Connect) -> None:
     """Of a backlog each order is found once, also where many bear one time, and answers have several pages."""
     salesforce.records, salesforce.batch, salesforce.now = {}, 20, DAY + 10_000
     for number in range(1000, 1250):
         salesforce.add(f"801{number:012}AAA", DAY + 1000 * (number if number < 1050 or number > 1200 else 1050))
     salesforce.add(DEAL, DAY)
-    connector = connect()
-    found, cursor = await polled(connector)
-    assert sorted(found) == sorted({*(f"{number:08}" for number in range(1000, 1250)), DEAL})
-    assert len(found) == 251
+    walk = lab.Walk(connect())
+    assert sorted(lab.numbers(await walk())) == sorted([*(f"{number:08}" for number in range(1000, 1250)), DEAL])
     salesforce.records[DEAL] |= {"IsWon": False, "SystemModstamp": DAY + 9_000}
-    assert (await polled(connector, cursor))[0] == [DEAL]
-    assert (await polled(connect(poll_objects=["Opportunity"])))[0] == [DEAL]
+    assert lab.numbers(await walk()) == [DEAL]
+    assert lab.numbers(await lab.Walk(connect(poll_objects=["Opportunity"]))()) == [DEAL]
     assert (await connect(poll_objects=[]).poll("")).deliveries == ()
 
 
 async def test_what_is_written_back_is_found_once_more_and_changes_nothing(salesforce: Any, connect: Connect) -> None:
     """Salesforce moves the time of a record that we write into; writing it again does not, so the echo ends."""
     salesforce.now = DAY + 10_000
-    connector = connect(poll_objects=["Order"])
-    _, cursor = await polled(connector)
+    walk = lab.Walk(connect(poll_objects=["Order"]))
+    await walk()
     for expected in (["00000101"], []):
-        await connector.write_back(Outcome(order_number="00000101", ticket=TICKET))
-        found, cursor = await polled(connector, cursor)
-        assert found == expected
+        await walk.connector.write_back(Outcome(order_number="00000101", ticket=TICKET))
+        assert lab.numbers(await walk()) == expected
 
 
 def test_an_order_that_is_cut_short_is_refused() -> None:

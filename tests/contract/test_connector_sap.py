@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import connector_lab as lab
 import msgspec
 import pytest
+import sap_gateway
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,66 +20,51 @@ from licentia_integrations import changed
 from licentia_integrations.sap import Sap
 from licentia_integrations.sap.texts import with_outcome
 
-_SPEC = importlib.util.spec_from_file_location("remote_lab", Path(__file__).with_name("remote_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["remote_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
-_SPEC = importlib.util.spec_from_file_location("sap_gateway", lab.CHECKOUT / "tests/integrations/sap/gateway.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-gateways = sys.modules["sap_gateway"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(gateways)
-
 BASIC = {"authorization": "Basic TElDRU5USUE6aHVzaA=="}
 """The user LICENTIA with the password hush."""
 
 SECRET = "LICENTIA:hush"
 IDOC = (lab.GOLDEN / "sap" / "ordchg.xml").read_bytes()
-
-
 TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
 DAY = 1767225600000
 """The first of January 2026, in milliseconds."""
 
 
-@pytest.fixture
-def s4() -> Iterator[Any]:
-    """An S/4HANA with the orders that the golden deliveries are about, and a return."""
-    with gateways.running() as gateway:
-        for number in (
-            "1",
-            "4700000325",
-            "4500000077",
-            "60000012",
-            "60000001",
-            "4500000078",
-            *map(str, range(4800, 4804)),
-            "4000043",
-        ):
-            gateway.add(number, DAY + int(number) % 100)
-        returned = msgspec.json.decode((lab.GOLDEN / "sap" / "customer_return.json").read_bytes())["d"]
-        gateway.documents["CustomerReturn"]["60000012"] = returned
-        yield gateway
-
-
 Connect = Callable[..., Sap]
+
+
+def made(address: str, **settings: Any) -> Sap:
+    """A connector of the S/4HANA at an address."""
+    api = {"url": address, "user": "R", "password": "word"}
+    given = {"secret": ["next", SECRET], "poll_from": "2026-01-01", "text_id": "ZLIC", "api": api}
+    return Sap("sap", given | settings)
+
+
+@pytest.fixture
+def s4() -> Any:
+    """An S/4HANA with the orders that the golden deliveries are about, and a return."""
+    gateway = sap_gateway.Gateway()
+    for number in (
+        "1",
+        "4700000325",
+        "4500000077",
+        "60000012",
+        "60000001",
+        "4500000078",
+        *map(str, range(4800, 4804)),
+        "4000043",
+    ):
+        gateway.add(number, DAY + int(number) % 100)
+    returned = msgspec.json.decode((lab.GOLDEN / "sap" / "customer_return.json").read_bytes())["d"]
+    gateway.documents["CustomerReturn"]["60000012"] = returned
+    return gateway
 
 
 @pytest.fixture
 async def connect(s4: Any) -> AsyncIterator[Connect]:
     """Makes connectors of this S/4HANA."""
-    made: list[Sap] = []
-
-    def connected(**settings: Any) -> Sap:
-        api = {"url": s4.url, "user": "R", "password": "word"}
-        given = {"secret": ["next", SECRET], "poll_from": "2026-01-01", "text_id": "ZLIC", "api": api}
-        made.append(Sap("sap", given | settings))
-        return made[-1]
-
-    yield connected
-    for each in made:
-        await each.close()
+    async with lab.connecting(s4, made) as connect:
+        yield connect
 
 
 class TestSap(ConnectorContract):
@@ -233,7 +217,7 @@ async def test_a_pointer_is_fetched_with_its_lines(s4: Any, connect: Connect) ->
     assert s4.client == ""
     await connect(client="100").fetch("SalesOrder/4800")
     assert s4.client == "100"
-    del s4.asked[-1]
+    del s4.requests[-1]
     asked = "/sap/opu/odata/sap/API_SALES_ORDER_SRV/A_SalesOrder('4800')?$expand=to_Item&$format=json"
     assert s4.asked[0] == ("GET", asked)
     assert await connector.fetch("SalesOrder/4809") == ()
@@ -262,7 +246,7 @@ async def test_a_change_needs_a_token_that_runs_out(s4: Any, connect: Connect) -
     assert [method for method, _ in s4.asked] == ["GET", "POST"]
     assert s4.texts == {("4800", "EN", "ZLIC"): f"Licentia: ticket {TICKET}"}
     s4.meanwhile = s4.forget_sessions
-    s4.asked.clear()
+    s4.requests.clear()
     s4.forget_sessions()
     await connector.write_back(Outcome(order_number="4801", ticket=TICKET))
     assert s4.texts[("4801", "EN", "ZLIC")] == f"Licentia: ticket {TICKET}"
@@ -273,11 +257,11 @@ async def test_a_token_that_ran_out_on_the_way_is_had_again(s4: Any, connect: Co
     connector = connect()
     answer, refused = s4.answer, []
 
-    def forgetful(method: str, *rest: Any) -> Any:
-        if method != "GET" and not refused:
-            refused.append(method)
+    def forgetful(request: Any) -> Any:
+        if request.method != "GET" and not refused:
+            refused.append(request)
             s4.forget_sessions()
-        return answer(method, *rest)
+        return answer(request)
 
     s4.answer = forgetful
     await connector.write_back(Outcome(order_number="4800", ticket=TICKET))
@@ -350,19 +334,6 @@ async def test_without_a_text_nothing_is_written(s4: Any, connect: Connect, sap:
     assert s4.asked == []
 
 
-async def polled(connector: Sap, cursor: str = "") -> tuple[list[str], str]:
-    """The numbers that polls find until there is nothing more, and the cursor then."""
-    found: list[str] = []
-    while True:
-        page = await connector.poll(cursor)
-        assert len(page.deliveries) <= 100
-        found += [connector.normalise(each)[0].order_number for each in page.deliveries]
-        cursor = page.cursor
-        at = [each.at for each in msgspec.json.decode(cursor, type=dict[str, changed.Position]).values()]
-        if not page.deliveries and at == [None] * len(at):
-            return found, cursor
-
-
 @pytest.mark.parametrize("page", [1000, 7])
 async def test_a_poll_walks_through_all_pages(s4: Any, connect: Connect, page: int) -> None:
     """Of a backlog each order is found once, also where hundreds bear one time, or SAP makes its pages smaller."""
@@ -371,13 +342,11 @@ async def test_a_poll_walks_through_all_pages(s4: Any, connect: Connect, page: i
     for number in range(1000, 1250):
         s4.add(str(number), DAY + (number if number < 1100 or number >= 1200 else 1100))
     s4.add("7000", DAY, "CustomerReturn")
-    connector = connect()
-    found, cursor = await polled(connector)
-    assert sorted(found) == sorted({*map(str, range(1000, 1250)), "7000"})
-    assert len(found) == 251
+    walk = lab.Walk(connect())
+    assert sorted(lab.numbers(await walk())) == sorted([*map(str, range(1000, 1250)), "7000"])
     s4.add("1010", DAY + 5_000)
     s4.add("2000", DAY + 1_000)
-    assert sorted((await polled(connector, cursor))[0]) == ["1010", "2000"], "one that changed, and one that came late"
+    assert sorted(lab.numbers(await walk())) == ["1010", "2000"], "one that changed, and one that came late"
 
 
 async def test_what_changes_during_a_walk_hides_nothing(s4: Any, connect: Connect) -> None:
@@ -387,15 +356,14 @@ async def test_what_changes_during_a_walk_hides_nothing(s4: Any, connect: Connec
         s4.add(str(number), DAY + number // 50)
     answer, moved, connector = s4.answer, iter(range(100, 350, 3)), connect()
 
-    def restless(*request: Any) -> Any:
+    def restless(request: Any) -> Any:
         for number in [next(moved, None) for _ in range(5)]:
             if number is not None:
                 s4.add(str(number), DAY + 60_000 + number)
-        return answer(*request)
+        return answer(request)
 
     s4.answer = restless
-    found, _ = await polled(connector)
-    assert set(map(str, range(100, 350))) <= set(found)
+    assert set(map(str, range(100, 350))) <= set(lab.numbers(await lab.Walk(connector)()))
 
 
 async def test_more_than_can_be_remembered_is_no_endless_poll(
@@ -406,10 +374,9 @@ async def test_more_than_can_be_remembered_is_no_endless_poll(
     s4.documents, s4.now = {"SalesOrder": {}, "CustomerReturn": {}}, DAY + 10_000
     for number in range(1000, 1200):
         s4.add(str(number), DAY + number)
-    connector = connect(poll_returns=False)
-    found, cursor = await polled(connector)
-    assert len(found) == 200
-    assert len(cursor) < 2_000
+    walk = lab.Walk(connect(poll_returns=False))
+    assert len(await walk()) == 200
+    assert len(walk.cursor) < 2_000
 
 
 async def test_a_poll_of_a_strange_system_is_refused_in_words(s4: Any, connect: Connect) -> None:
@@ -428,5 +395,5 @@ async def test_long_documents_are_asked_for_in_smaller_pages(s4: Any, connect: C
     s4.documents = {"SalesOrder": {}, "CustomerReturn": {}}
     for number in range(10, 40):
         s4.add(str(number), DAY + number, Note="x" * 1_000_000)
-    connector = connect(poll_returns=False)
-    assert sorted((await polled(connector))[0]) == [str(number) for number in range(10, 40)]
+    walk = lab.Walk(connect(poll_returns=False))
+    assert sorted(lab.numbers(await walk())) == [str(number) for number in range(10, 40)]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+import connector_lab as lab
 import msgspec
 import pytest
+import shopify_shop
 
-from licentia.connectors import Change, Connector, Delivery, Outcome
+from licentia.connectors import Change, Connector, Outcome
 from licentia.crypto.webhooks import signature_text
 from licentia.errors import InvalidRequest, Unavailable
 from licentia.settings import SettingsError
@@ -20,23 +19,9 @@ from licentia.testing import ConnectorContract
 from licentia_integrations.shopify import Shopify
 from licentia_integrations.shopify.settings import ShopifySettings
 
-
-def load(name: str) -> Any:
-    """A module of this folder."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-lab = load("connector_lab")
-loopback = load("loopback_shop")
-load("graphql_shop")
-stand_in = load("shopify_shop")
-
 SECRET = "hush"
+TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
+Connect = Callable[..., Shopify]
 
 
 def sign(body: bytes) -> dict[str, str]:
@@ -48,9 +33,6 @@ def sign(body: bytes) -> dict[str, str]:
 def connector() -> Shopify:
     """The connector with the secret of the golden deliveries."""
     return Shopify("shopify", {"secret": ["next", SECRET]})
-
-
-TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
 
 
 def order(number: int, **fields: object) -> dict[str, Any]:
@@ -75,25 +57,29 @@ def refund(number: int, **fields: object) -> dict[str, Any]:
     return {**told, **fields}
 
 
-def connect(address: str, **settings: object) -> Shopify:
+def made(address: str, **settings: object) -> Shopify:
     """A connector of the shop at an address."""
-    api = {"url": address, "password": stand_in.TOKEN}
+    api = {"url": address, "password": shopify_shop.TOKEN}
     return Shopify("shopify", {"secret": ["next", SECRET], "api": api, "poll_from": date(2025, 12, 1), **settings})
 
 
 @pytest.fixture
 def shop() -> Any:
     """A shop with an order."""
-    return stand_in.ShopifyShop(order(1))
+    return shopify_shop.ShopifyShop(order(1))
 
 
 @pytest.fixture
-async def linked(shop: Any) -> AsyncIterator[Shopify]:
+async def connect(shop: Any) -> AsyncIterator[Connect]:
+    """Makes connectors of the shop."""
+    async with lab.connecting(shop, made) as connect:
+        yield connect
+
+
+@pytest.fixture
+def linked(connect: Connect) -> Shopify:
     """The connector of the shop."""
-    with loopback.listening(shop) as address:
-        connector = connect(address)
-        yield connector
-        await connector.close()
+    return connect()
 
 
 class TestShopify(ConnectorContract):
@@ -113,17 +99,9 @@ class TestShopify(ConnectorContract):
         return (dict(self.shop.fields), self.shop.writes)
 
 
-async def found(connector: Shopify, cursor: str = "") -> tuple[list[Change], str]:
-    """All that polls find from a cursor, fetched; and the last cursor."""
-    changes: list[Change] = []
-    while (page := await connector.poll(cursor)).deliveries:
-        for delivery in page.deliveries:
-            for change in connector.normalise(delivery):
-                changes += [
-                    each for whole in await connector.fetch(change.pointer or "") for each in connector.normalise(whole)
-                ]
-        cursor = page.cursor
-    return changes, cursor
+async def found(linked: Shopify) -> list[Change]:
+    """All that polls find from the beginning on, fetched."""
+    return await lab.fetched(linked, await lab.Walk(linked)())
 
 
 @pytest.mark.parametrize(
@@ -136,8 +114,8 @@ async def found(connector: Shopify, cursor: str = "") -> tuple[list[Change], str
 async def test_a_poll_and_a_webhook_mean_the_same(linked: Shopify, shop: Any, fields: dict[str, Any]) -> None:
     """An order by GraphQL is understood as that of the webhook."""
     shop.orders = {"1": order(1, **fields)}
-    changes, _ = await found(linked)
-    assert tuple(changes) == lab.means(linked, order(1, **fields), x_shopify_topic="orders/updated")
+    told = lab.means(linked, order(1, **fields), headers={"x-shopify-topic": "orders/updated"})
+    assert tuple(await found(linked)) == told
 
 
 async def test_refunds_are_found_with_their_order(linked: Shopify, shop: Any) -> None:
@@ -148,17 +126,16 @@ async def test_refunds_are_found_with_their_order(linked: Shopify, shop: Any) ->
         refund(33, refund_line_items=[]),
     ]
     shop.orders = {"1": order(1, financial_status="partially_refunded", refunds=refunds)}
-    (placed, returned), _ = await found(linked)
+    placed, returned = await found(linked)
     assert (placed.kind, returned.kind, returned.origin) == ("placed", "returned", "1")
-    assert (returned,) == lab.means(linked, refund(31), x_shopify_topic="refunds/create")
+    assert (returned,) == lab.means(linked, refund(31), headers={"x-shopify-topic": "refunds/create"})
 
 
 async def test_the_real_order_is_found(linked: Shopify, shop: Any) -> None:
     """The documented example means the same by a poll."""
     document = real(financial_status="paid", updated_at="2026-01-02T10:00:00-05:00")
     shop.orders = {"450789469": document}
-    changes, _ = await found(linked)
-    assert tuple(changes) == lab.means(linked, document)
+    assert tuple(await found(linked)) == lab.means(linked, document)
 
 
 async def test_a_long_order_is_fetched_page_by_page(linked: Shopify, shop: Any) -> None:
@@ -166,7 +143,7 @@ async def test_a_long_order_is_fetched_page_by_page(linked: Shopify, shop: Any) 
     lines = [{**order(1)["line_items"][1], "id": number} for number in range(100, 350)]
     back = [{"line_item_id": each["id"], "quantity": 1, "line_item": each} for each in lines]
     shop.orders = {"1": order(1, line_items=lines, refunds=[refund(31, refund_line_items=back)])}
-    (placed, returned), _ = await found(linked)
+    placed, returned = await found(linked)
     assert len(placed.lines) == len(returned.lines) == 250
 
 
@@ -179,16 +156,15 @@ async def test_each_order_is_found_once(linked: Shopify, shop: Any, apart: int) 
         return order(number, updated_at=at.strftime("%Y-%m-%dT%H:%M:%SZ"), **fields)
 
     shop.orders = {str(n): moved(n, start + timedelta(seconds=apart * n), line_items=[]) for n in range(1, 231)}
-    pointers, cursor = [], ""
-    while (page := await linked.poll(cursor)).deliveries:
-        pointers += [change.pointer for delivery in page.deliveries for change in linked.normalise(delivery)]
-        cursor = page.cursor
+    walk = lab.Walk(linked)
+    pointers = [change.pointer for change in await walk()]
     assert sorted(pointers) == sorted(f"orders/{number}" for number in range(1, 231))
     shop.clock += timedelta(seconds=1)
     shop.orders["7"] = moved(7, shop.clock, cancelled_at="2026-01-05T10:00:01Z")
-    changes, cursor = await found(linked, cursor)
+    changes = await lab.fetched(linked, await walk())
     assert [(change.order_number, change.kind) for change in changes] == [("7", "cancelled")]
-    assert await found(linked, cursor) == ([], cursor)
+    cursor = walk.cursor
+    assert (await walk(), walk.cursor) == ([], cursor)
 
 
 async def test_the_ticket_is_a_metafield(linked: Shopify, shop: Any) -> None:
@@ -214,41 +190,35 @@ async def test_an_order_that_is_gone_is_nothing(linked: Shopify, shop: Any) -> N
     assert shop.writes == 0
 
 
-async def test_a_client_of_the_shop_gets_its_token(shop: Any) -> None:
+async def test_a_client_of_the_shop_gets_its_token(shop: Any, connect: Connect) -> None:
     """An app of the developer dashboard has an id and a secret; its token is asked for once."""
-    with loopback.listening(shop) as address:
-        api = {"url": address, "user": "id", "password": "cs", "token_url": f"{address}/admin/oauth/access_token"}
-        connector = connect(address, api=api)
-        changes, _ = await found(connector)
-        assert [change.order_number for change in changes] == ["1"]
-        assert [request.path for request in shop.requests].count("/admin/oauth/access_token") == 1
-        await connector.close()
+    token = {"user": "id", "password": "cs", "token_url": f"{shop.url}/admin/oauth/access_token"}
+    changes = await found(connect(api={"url": shop.url, **token}))
+    assert [change.order_number for change in changes] == ["1"]
+    assert [request.path for request in shop.requests].count("/admin/oauth/access_token") == 1
 
 
-async def test_a_shop_that_refuses_is_told(shop: Any) -> None:
+async def test_a_shop_that_refuses_is_told(shop: Any, connect: Connect) -> None:
     """What is wrong is said, without the token; a limit passes."""
-    with loopback.listening(shop) as address:
-        for api, words in (
-            ({"url": address, "password": "shpat_2"}, "status 401"),
-            ({"url": f"{address}/blog", "password": "shpat_2"}, "status 404"),
-            ({"url": "http://127.0.0.1:9", "password": "shpat_2"}, "cannot be reached"),
+    for api, words in (
+        ({"url": shop.url, "password": "shpat_2"}, "status 401"),
+        ({"url": f"{shop.url}/blog", "password": "shpat_2"}, "status 404"),
+        ({"url": "http://127.0.0.1:9", "password": "shpat_2"}, "cannot be reached"),
+    ):
+        connector = connect(api=api)
+        for call in (
+            connector.poll(""),
+            connector.fetch("orders/1"),
+            connector.write_back(Outcome(order_number="1")),
         ):
-            connector = connect(address, api=api)
-            for call in (
-                connector.poll(""),
-                connector.fetch("orders/1"),
-                connector.write_back(Outcome(order_number="1")),
-            ):
-                with pytest.raises(Unavailable, match=words) as refusal:
-                    await call
-                assert "shpat" not in str(refusal.value) + refusal.value.next_step
-            await connector.close()
-        shop.throttled = 1
-        connector = connect(address)
-        with pytest.raises(Unavailable, match="too much") as refusal:
-            await connector.poll("")
-        assert (await connector.poll("")).deliveries
-        await connector.close()
+            with pytest.raises(Unavailable, match=words) as refusal:
+                await call
+            assert "shpat" not in str(refusal.value) + refusal.value.next_step
+    shop.throttled = 1
+    connector = connect()
+    with pytest.raises(Unavailable, match="too much") as refusal:
+        await connector.poll("")
+    assert (await connector.poll("")).deliveries
 
 
 async def test_without_the_interface_nothing_is_asked(connector: Shopify) -> None:
@@ -268,7 +238,7 @@ def real(**fields: object) -> dict[str, object]:
 def test_a_real_order_is_placed_when_it_is_paid(connector: Shopify) -> None:
     """Three lines with their articles; bare, as a webhook sends it, or in an object, as the API answers it."""
     order = real(financial_status="paid")
-    (change,) = lab.means(connector, order, x_shopify_topic="orders/paid")
+    (change,) = lab.means(connector, order, headers={"x-shopify-topic": "orders/paid"})
     assert (change.kind, change.order_number, change.version) == ("placed", "450789469", 1199980800000)
     assert [(line.line_id, line.sku, line.quantity) for line in change.lines] == [
         ("466157049", "IPOD2008GREEN", 1),
@@ -300,9 +270,7 @@ def test_a_guest_is_known_by_mail(connector: Shopify) -> None:
 def test_a_delivery_is_known_again_by_the_id_of_the_webhook(connector: Shopify) -> None:
     """Shopify keeps the id when it tries again; without one, or with an absurd one, the body tells."""
     ids = {
-        header: connector.delivery_id(
-            Delivery(body=b"{}", headers={"x-shopify-webhook-id": header}, received_at=lab.AT)
-        )
+        header: connector.delivery_id(lab.delivery({}, headers={"x-shopify-webhook-id": header}))
         for header in ("b54557e4", "", "x" * 201)
     }
     assert ids["b54557e4"] == "b54557e4"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import http.server
 import importlib.util
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import stripe
 
-from licentia.connectors import Delivery
+from licentia.connectors import Connector, Delivery
 from licentia.crypto.webhooks import signature_text
 from licentia.errors import InvalidRequest, Unauthenticated, Unavailable
 from licentia.settings import SettingsError
@@ -24,30 +22,28 @@ from licentia.testing import ConnectorContract
 from licentia_integrations.stripe import Stripe
 from licentia_integrations.stripe.settings import StripeSettings
 
-_SPEC = importlib.util.spec_from_file_location("connector_lab", Path(__file__).with_name("connector_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["connector_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
+
+def load(name: str) -> Any:
+    """A module of this folder."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+lab = load("connector_lab")
+loopback = load("loopback_shop")
+accounts = load("stripe_account")
 
 SECRET = "whsec_of_the_endpoint"
-KEY = "rk_live_x"
 PRICE = {"id": "price_pro", "lookup_key": None, "product": "prod_cad"}
 SESSION = {
     "id": "cs_1", "object": "checkout.session", "mode": "payment", "payment_status": "paid", "payment_intent": "pi_1",
     "customer": "cus_1", "customer_details": {"email": "ada@example.com", "name": "Ada"}, "livemode": True,
 }  # fmt: skip
 LINES = [{"id": f"li_{n}", "quantity": n, "price": PRICE | {"id": f"price_{n}"}} for n in range(1, 13)]
-ANSWERS: dict[str, Any] = {
-    "/v1/checkout/sessions/cs_1": SESSION,
-    "/v1/checkout/sessions/cs_1/line_items?limit=100": {"object": "list", "data": LINES, "has_more": False},
-    "/v1/invoices/in_2": {"id": "in_2", "status": "paid", "livemode": False, "lines": {"data": [], "has_more": True}},
-    "/v1/invoices/in_2/lines?limit=100": {"data": LINES[:1], "has_more": False},
-    "/v1/subscriptions/sub_1": {"id": "sub_1", "status": "active"},
-    "/v1/subscription_items?subscription=sub_1&limit=100": {"data": LINES[:2], "has_more": False},
-    "/v1/invoices/in_3": {"id": "in_3", "status": "paid"},
-    "/v1/invoices/in_3/lines?limit=100": {"data": LINES, "has_more": True},
-}
 
 
 def sign(body: bytes, at: datetime = lab.AT, secret: str = SECRET) -> dict[str, str]:
@@ -57,30 +53,37 @@ def sign(body: bytes, at: datetime = lab.AT, secret: str = SECRET) -> dict[str, 
     return {"Stripe-Signature": f"t={stamp},v1={'0' * 64},v1={right},v0={'1' * 64}"}
 
 
-class Api(http.server.BaseHTTPRequestHandler):
-    """Answers for what is known, for who has the key."""
-
-    def do_GET(self) -> None:
-        allowed = self.headers["authorization"] == f"Bearer {KEY}"
-        body = b"<html>" if "in_html" in self.path else msgspec.json.encode(ANSWERS.get(self.path, {}))
-        self.send_response(401 if not allowed else 200 if self.path in ANSWERS or b"<" in body else 404)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
+def filled() -> Any:
+    """An account with what the golden deliveries and the tests name, and an event."""
+    account = accounts.StripeAccount()
+    account.put("checkout/sessions/cs_1", **SESSION, line_items={"data": LINES}, created=None)
+    account.put("invoices/in_2", status="paid", livemode=False, lines={"data": LINES[:1], "has_more": True})
+    account.put("invoices/in_3", status="paid", lines={"data": [LINES[0]] * 101})
+    account.put("subscriptions/sub_1", status="active", items={"data": LINES[:2]})
+    account.put("payment_intents/pi_1")
+    account.happen("customer.subscription.updated", account.documents["subscriptions/sub_1"])
+    return account
 
 
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    """The address of an API."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+@pytest.fixture
+def account() -> Any:
+    """The account of a connector."""
+    return filled()
+
+
+@pytest.fixture
+def api(account: Any) -> Iterator[str]:
+    """The address of its API."""
+    with loopback.listening(account) as address:
+        yield address
+
+
+@pytest.fixture
+async def linked(api: str) -> AsyncIterator[Stripe]:
+    """A connector with a key of the account."""
+    made = Stripe("stripe", {"secret": ["next", SECRET], "api_key": accounts.KEY, "api_url": api})
+    yield made
+    await made.close()
 
 
 class TestStripe(ConnectorContract):
@@ -91,15 +94,20 @@ class TestStripe(ConnectorContract):
     changes = 24
 
     @pytest.fixture
-    def connector(self, api: str) -> Stripe:
+    def connector(self, linked: Stripe, account: Any) -> Stripe:
         """The connector with the secret of the golden deliveries."""
-        return Stripe("stripe", {"secret": ["next", SECRET], "api_key": KEY, "api_url": api})
+        self.account = account
+        return linked
+
+    async def written(self, connector: Connector, order_number: str) -> Any:
+        """The metadata of all that the account has."""
+        return {path: dict(document["metadata"]) for path, document in self.account.documents.items()}
 
 
 @pytest.fixture
-def connector(api: str) -> Stripe:
+def connector(linked: Stripe) -> Stripe:
     """A connector with a key of the API."""
-    return Stripe("stripe", {"secret": SECRET, "api_key": KEY, "api_url": api})
+    return linked
 
 
 async def test_stripe_and_we_accept_the_same_header(connector: Stripe) -> None:
@@ -139,7 +147,7 @@ async def test_a_checkout_is_fetched_with_all_its_lines(connector: Stripe) -> No
     (order,) = connector.normalise(fetched)
     assert (order.kind, order.order_number) == ("placed", pointer.order_number)
     assert order.full_snapshot
-    assert [(line.sku, line.quantity) for line in order.lines] == [(f"price_{n}", n) for n in range(1, 13)]
+    assert [(line.sku, line.quantity) for line in order.lines] == [(f"price_{n}", Decimal(n)) for n in range(1, 13)]
     assert order.version > pointer.version
     assert connector.delivery_id(fetched) != connector.delivery_id(Delivery(body=b"{}", received_at=lab.AT))
 
@@ -157,16 +165,19 @@ async def test_long_lists_are_fetched(
     assert (change.kind, change.order_number, len(change.lines), change.test) == (kind, number, lines, test)
 
 
-async def test_what_cannot_be_fetched(connector: Stripe, api: str) -> None:
+async def test_what_cannot_be_fetched(connector: Stripe, account: Any, api: str) -> None:
     """What is gone, or was never a pointer, is nothing; a wrong or missing key is told; too long a list is refused."""
     assert await connector.fetch("invoices/in_9") == ()
     assert await connector.fetch("../balance") == ()
+    stranger = Stripe("s", {"secret": "s", "api_key": "no", "api_url": api})
     with pytest.raises(Unavailable, match="status 401"):
-        await Stripe("s", {"secret": "s", "api_key": "no", "api_url": api}).fetch("invoices/in_2")
+        await stranger.fetch("invoices/in_2")
+    await stranger.close()
     with pytest.raises(Unavailable, match="no key"):
         await Stripe("s", {"secret": "s"}).fetch("invoices/in_2")
+    account.faults = [loopback.Response("<html>")]
     with pytest.raises(Unavailable, match="strange answer"):
-        await connector.fetch("invoices/in_html")
+        await connector.fetch("invoices/in_2")
     (fetched,) = await connector.fetch("invoices/in_3")
     with pytest.raises(InvalidRequest, match="more lines"):
         connector.normalise(fetched)
@@ -199,6 +210,28 @@ def test_one_price_is_one_line_through_the_life_of_a_subscription(connector: Str
     changes = [lab.means(connector, {"type": kind, "data": {"object": each}})[0] for kind, each in told]
     assert [change.order_number for change in changes] == ["sub_1"] * 3
     assert changes[0].lines == changes[1].lines == changes[2].lines
+
+
+def test_what_is_asked_for_late_is_no_newer_state(connector: Stripe) -> None:
+    """A checkout, an invoice and an end tell of their own time, however late they are fetched; never of a later one."""
+    items = {"data": [{"id": "x", "quantity": 3, "price": PRICE}]}
+    session = {**SESSION, "object": "checkout.session", "line_items": items}
+    paid = {"id": "in_1", "object": "invoice", "status": "paid", "lines": items}
+    ended = {"id": "sub_1", "object": "subscription", "status": "canceled", "items": items}
+    now = int(lab.AT.timestamp())
+    for document, at in (
+        (session | {"created": now - 90}, now - 90),
+        (paid | {"created": now - 90, "status_transitions": {"paid_at": now - 30}}, now - 30),
+        (paid | {"created": now - 90, "status_transitions": {"paid_at": None}}, now - 90),
+        (ended | {"ended_at": now - 50}, now - 50),
+        (ended | {"status": "active", "created": now - 50, "ended_at": None}, now),
+        (session | {"created": now + 90}, now),
+        (session | {"created": -1}, now),
+    ):
+        (change,) = lab.means(connector, document)
+        assert change.version == at * 1000
+    (fetched,) = lab.means(connector, session | {"created": now - 90}, "checkout/sessions/cs_1")
+    assert fetched.version == (now - 90) * 1000
 
 
 def test_what_is_sold_once_beside_a_subscription_is_an_order_of_its_own(connector: Stripe) -> None:

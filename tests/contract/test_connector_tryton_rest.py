@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
+import connector_lab as lab
 import msgspec
 import pytest
+from tryton_erp import START, moment, sale
 
 from licentia.connectors import Outcome
 from licentia.errors import InvalidRequest, Unavailable
 from licentia_integrations.tryton import Tryton
 
-_SPEC = importlib.util.spec_from_file_location("tryton_erp", Path(__file__).with_name("tryton_erp.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules.setdefault("tryton_erp", importlib.util.module_from_spec(_SPEC))
-_SPEC.loader.exec_module(lab)
-sale, moment = lab.sale, lab.moment
-
-
-@pytest.fixture
-def erp() -> Any:
-    """The records of the interface."""
-    return lab.Erp()
-
-
-@pytest.fixture
-def api(erp: Any) -> Iterator[dict[str, str]]:
-    """A table `[connector.tryton.api]` that leads to these records."""
-    with lab.serving(erp) as table:
-        yield table
-
-
-@pytest.fixture
-async def tryton(api: dict[str, str]) -> AsyncIterator[Tryton]:
-    """The connector with these records behind it."""
-    connector = Tryton("tryton", {"secret": lab.SECRET, "api": api, "revisions": True})
-    yield connector
-    await connector.close()
+Connect = Callable[..., Tryton]
 
 
 @pytest.mark.parametrize(
@@ -67,73 +40,63 @@ async def test_a_refusal_is_told_in_words_that_help(
         await tryton.poll("")
 
 
-async def test_what_cannot_be_fetched_is_asked_again_later(api: dict[str, str]) -> None:
+async def test_what_cannot_be_fetched_is_asked_again_later(connect_tryton: Connect, erp: Any) -> None:
     """With a wrong key, and without an interface at all; a pointer of another system is refused."""
-    for settings in ({"api": api | {"password": "the wrong one"}}, {}):
-        connector = Tryton("tryton", {"secret": lab.SECRET, **settings})
+    for api in ({"url": f"{erp.url}/db", "password": "the wrong one"}, None):
         with pytest.raises(Unavailable) as refusal:
-            await connector.fetch("sale.sale/SO9")
+            await connect_tryton(api=api).fetch("sale.sale/SO9")
         assert "wrong" not in str(refusal.value)
-        await connector.close()
     with pytest.raises(InvalidRequest):
-        await Tryton("tryton", {"secret": lab.SECRET}).fetch("res.user/admin")
-
-
-async def polled(connector: Tryton, cursor: str) -> tuple[list[str], str]:
-    """The numbers of the orders that polls find until one finds nothing, and the cursor then."""
-    numbers: list[str] = []
-    while (page := await connector.poll(cursor)).deliveries:
-        cursor = page.cursor
-        assert len(page.deliveries) <= 100
-        for delivery in page.deliveries:
-            numbers += [change.order_number for change in connector.normalise(delivery)]
-    return numbers, page.cursor
+        await connect_tryton(api=None).fetch("res.user/admin")
 
 
 async def test_sales_of_one_time_are_all_found_once(tryton: Tryton, erp: Any) -> None:
     """Also where a page ends among them."""
     erp.records["sale.sale"] = [sale(id, 7) for id in range(1, 131)]
-    numbers, cursor = await polled(tryton, "")
-    assert sorted(numbers) == sorted(f"SO{id}" for id in range(1, 131))
+    walk = lab.Walk(tryton)
+    assert sorted(lab.numbers(await walk())) == sorted(f"SO{id}" for id in range(1, 131))
     erp.records["sale.sale"][0] = sale(1, 7.5)
     erp.records["sale.sale"].append(sale(131, 7))
-    assert sorted((await polled(tryton, cursor))[0]) == ["SO1", "SO131"]
+    assert sorted(lab.numbers(await walk())) == ["SO1", "SO131"]
 
 
 async def test_what_is_committed_late_is_found(tryton: Tryton, erp: Any) -> None:
     """A transaction tells the time of its start, which the poll before it ended had passed already."""
     erp.records["sale.sale"] = [sale(1, 1000)]
-    _, cursor = await polled(tryton, "")
+    walk = lab.Walk(tryton)
+    await walk()
     erp.records["sale.sale"].append(sale(2, 500))
-    assert (await polled(tryton, cursor))[0] == ["SO2"]
+    assert lab.numbers(await walk()) == ["SO2"]
 
 
 async def test_a_line_that_is_written_is_found(tryton: Tryton, erp: Any) -> None:
     """As the sale's own time does not move then."""
     erp.records["sale.sale"] = [sale(1, 1000), sale(2, 90_000)]
-    _, cursor = await polled(tryton, "")
+    walk = lab.Walk(tryton)
+    await walk()
     erp.records["sale.sale"][0]["lines"][0] |= {"write_date": moment(91_000), "quantity": 8.0}
-    page = await tryton.poll(cursor)
+    page = await tryton.poll(walk.cursor)
     (change,) = tryton.normalise(page.deliveries[0])
-    assert (change.lines[0].quantity, change.version) == (8, int((lab.START.timestamp() + 91_000) * 1000))
+    assert (change.lines[0].quantity, change.version) == (8, int((START.timestamp() + 91_000) * 1000))
 
 
 async def test_what_changes_while_pages_are_read_is_found(tryton: Tryton, erp: Any) -> None:
     """A sale that was passed already, and is written before the last page comes."""
     erp.records["sale.sale"] = [sale(id, 7) for id in range(1, 131)]
-    first = await tryton.poll("")
+    walk = lab.Walk(tryton)
+    walk.cursor = (await tryton.poll("")).cursor
     erp.records["sale.sale"][4] = sale(5, 2000)
     erp.records["sale.sale"][129] = sale(130, 90_000)
-    numbers, _ = await polled(tryton, first.cursor)
-    assert {"SO5", "SO130"} <= set(numbers)
+    assert {"SO5", "SO130"} <= set(lab.numbers(await walk()))
 
 
 async def test_a_clock_that_was_ahead_hides_nothing(tryton: Tryton, erp: Any) -> None:
     """A time in Tryton's own future is not where the next poll begins."""
     erp.records["sale.sale"] = [sale(1, 1000), sale(2, 864_000)]
-    _, cursor = await polled(tryton, "")
+    walk = lab.Walk(tryton)
+    await walk()
     erp.records["sale.sale"].append(sale(3, 86_000))
-    assert (await polled(tryton, cursor))[0] == ["SO3"]
+    assert lab.numbers(await walk()) == ["SO3"]
 
 
 async def test_a_poll_of_more_than_is_remembered_comes_to_an_end(
@@ -142,18 +105,18 @@ async def test_a_poll_of_more_than_is_remembered_comes_to_an_end(
     """After many sales at once the next poll begins behind them, and finds the next one."""
     monkeypatch.setattr("licentia_integrations.tryton.polling.MOST_SEEN", 20)
     erp.records["sale.sale"] = [sale(id, id) for id in range(1, 131)]
-    numbers, cursor = await polled(tryton, "")
-    assert len(numbers) == 130
-    assert len(cursor) < 2000
+    walk = lab.Walk(tryton)
+    assert len(await walk()) == 130
+    assert len(walk.cursor) < 2000
     erp.records["sale.sale"].append(sale(131, 131))
-    assert (await polled(tryton, cursor))[0] == ["SO131"]
+    assert lab.numbers(await walk()) == ["SO131"]
 
 
 async def test_long_sales_come_in_smaller_pages(tryton: Tryton, erp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a page would be longer than an answer may be."""
     monkeypatch.setattr("licentia_integrations.calls.MAX_BODY_BYTES", 4000)
     erp.records["sale.sale"] = [sale(id, id) for id in range(1, 31)]
-    assert sorted((await polled(tryton, ""))[0]) == sorted(f"SO{id}" for id in range(1, 31))
+    assert sorted(lab.numbers(await lab.Walk(tryton)())) == sorted(f"SO{id}" for id in range(1, 31))
     monkeypatch.setattr("licentia_integrations.calls.MAX_BODY_BYTES", 400)
     with pytest.raises(Unavailable, match="400 bytes"):
         await tryton.poll("")
@@ -174,24 +137,23 @@ async def test_an_illegible_sale_stops_no_poll(tryton: Tryton, erp: Any) -> None
 
 
 @pytest.mark.parametrize("since", ["2026-11-24", date(2026, 11, 24)])
-async def test_what_was_sold_before_a_day_is_left_out(api: dict[str, str], erp: Any, since: Any) -> None:
+async def test_what_was_sold_before_a_day_is_left_out(connect_tryton: Connect, erp: Any, since: Any) -> None:
     """Neither polled nor fetched nor placed by its return, whose origin it still is."""
     old = {"create_date": moment(-86_400)}
     erp.records["sale.sale"][2] = sale(3, 50, **old)
-    connector = Tryton("tryton", {"secret": lab.SECRET, "api": api, "since": since})
-    numbers, _ = await polled(connector, "")
-    assert "SO3" not in numbers
+    connector = connect_tryton(revisions=False, since=since)
+    found = lab.numbers(await lab.Walk(connector)())
+    assert "SO2" in found
+    assert "SO3" not in found
     (delivery,) = await connector.fetch("sale.sale/SO10")
     assert [(each.kind, each.origin) for each in connector.normalise(delivery)] == [("returned", "SO3")]
-    await connector.close()
 
 
-async def test_subscriptions_are_polled_where_they_are_asked_for(api: dict[str, str], erp: Any) -> None:
+async def test_subscriptions_are_polled_where_they_are_asked_for(connect_tryton: Connect, erp: Any) -> None:
     """Their module may not be there."""
     erp.records["sale.sale"], erp.records["sale.subscription.line"] = [], []
-    connector = Tryton("tryton", {"secret": lab.SECRET, "api": api, "subscriptions": True})
-    assert (await polled(connector, ""))[0] == ["subscription/4", "subscription/5"]
-    await connector.close()
+    connector = connect_tryton(revisions=False, subscriptions=True)
+    assert lab.numbers(await lab.Walk(connector)()) == ["subscription/4", "subscription/5"]
 
 
 async def test_a_cursor_that_is_illegible_begins_anew(tryton: Tryton) -> None:

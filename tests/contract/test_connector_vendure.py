@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import connector_lab as lab
 import msgspec
 import pytest
+import vendure_stand_in
 
 from licentia.connectors import Change, Connector, Delivery, Outcome
 from licentia.errors import Unavailable
@@ -22,23 +22,8 @@ from licentia_integrations.vendure.settings import VendureSettings
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 AT = datetime.fromtimestamp(1795500000, UTC)
-GOLDEN = Path(__file__).parents[1] / "golden" / "connectors" / "vendure"
-
-
-def load(name: str) -> Any:
-    """A module of this folder."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-lab = load("connector_lab")
-loopback = load("loopback_shop")
-load("graphql_shop")
-stand_in = load("vendure_stand_in")
+GOLDEN = lab.GOLDEN / "vendure"
+Connect = Callable[..., Vendure]
 
 
 def order(number: int, at: datetime = datetime(2026, 1, 2, 10, tzinfo=UTC), **fields: object) -> dict[str, Any]:
@@ -54,7 +39,7 @@ def order(number: int, at: datetime = datetime(2026, 1, 2, 10, tzinfo=UTC), **fi
     return {**told, **fields}
 
 
-def connect(address: str, **settings: object) -> Vendure:
+def made(address: str, **settings: object) -> Vendure:
     """A connector of the shop at an address."""
     api = {"url": f"{address}/admin-api", "user": "licentia", "password": "right"}
     known = {"secret": SECRET, "test_methods": ["dummy"], "api": api, "poll_from": date(2025, 12, 1)}
@@ -65,7 +50,7 @@ def connect(address: str, **settings: object) -> Vendure:
 def shop() -> Any:
     """A shop with orders, also those of the golden deliveries."""
     codes = {change["order_number"] for path in GOLDEN.glob("*.changes.json") for change in _listed(path)}
-    return stand_in.VendureShop(order(1), *(order(n, code=code) for n, code in enumerate(sorted(codes), 2)))
+    return vendure_stand_in.VendureShop(order(1), *(order(n, code=code) for n, code in enumerate(sorted(codes), 2)))
 
 
 def _listed(path: Path) -> list[Any]:
@@ -74,12 +59,16 @@ def _listed(path: Path) -> list[Any]:
 
 
 @pytest.fixture
-async def linked(shop: Any) -> AsyncIterator[Vendure]:
+async def connect(shop: Any) -> AsyncIterator[Connect]:
+    """Makes connectors of the shop."""
+    async with lab.connecting(shop, made) as connect:
+        yield connect
+
+
+@pytest.fixture
+def linked(connect: Connect) -> Vendure:
     """The connector of the shop."""
-    with loopback.listening(shop) as address:
-        connector = connect(address)
-        yield connector
-        await connector.close()
+    return connect()
 
 
 class TestVendure(ConnectorContract):
@@ -105,13 +94,13 @@ async def test_each_order_is_found_once(linked: Vendure, shop: Any, apart: int) 
     start = datetime(2026, 1, 2, 10, tzinfo=UTC)
     numbers = range(1, 231)
     shop.orders = {f"V{n}": order(n, start + timedelta(milliseconds=apart * n)) for n in numbers}
-    found, cursor = await polled(linked)
-    assert sorted(change.order_number for change in found) == sorted(shop.orders)
+    walk = lab.Walk(linked)
+    assert sorted(lab.numbers(await walk())) == sorted(shop.orders)
     shop.clock += timedelta(seconds=1)
     shop.orders["V7"] = order(7, shop.clock, state="Cancelled")
-    again, cursor = await polled(linked, cursor)
-    assert [(change.order_number, change.kind) for change in again] == [("V7", "cancelled")]
-    assert await polled(linked, cursor) == ([], cursor)
+    assert [(change.order_number, change.kind) for change in await walk()] == [("V7", "cancelled")]
+    cursor = walk.cursor
+    assert (await walk(), walk.cursor) == ([], cursor)
 
 
 async def test_a_session_that_ends_is_begun_anew(linked: Vendure, shop: Any) -> None:
@@ -125,7 +114,7 @@ async def test_a_session_that_ends_is_begun_anew(linked: Vendure, shop: Any) -> 
         return answer(request)
 
     shop.answer = forgetful
-    await polled(linked)
+    await lab.Walk(linked)()
     await linked.write_back(Outcome(order_number="V1", ticket="T"))
     assert known.count(True) == 2
     assert shop.orders["V1"]["customFields"]["licentiaTicket"] == "T"
@@ -133,13 +122,13 @@ async def test_a_session_that_ends_is_begun_anew(linked: Vendure, shop: Any) -> 
 
 async def test_custom_fields_that_go_are_not_asked_for_again(linked: Vendure, shop: Any) -> None:
     """The shop refuses once, and is asked for its fields anew."""
-    assert (await polled(linked))[0]
+    assert await lab.Walk(linked)()
     shop.schema = shop.schema.replace("type OrderLineCustomFields { domain: String }", "").replace(
         "customFields: OrderLineCustomFields", "customFields: JSON"
     )
     with pytest.raises(Unavailable, match="refuses"):
         await linked.poll("")
-    found, _ = await polled(linked)
+    found = await lab.Walk(linked)()
     assert found[0].lines[0].options == {}
 
 
@@ -149,15 +138,6 @@ async def test_without_the_interface_nothing_is_asked() -> None:
     assert not connector.connected
     assert (await connector.poll("")).deliveries == ()
     await connector.write_back(Outcome(order_number="V1", ticket="T"))
-
-
-async def polled(connector: Vendure, cursor: str = "") -> tuple[list[Change], str]:
-    """All that polls find from a cursor, and the last cursor."""
-    found: list[Change] = []
-    while (page := await connector.poll(cursor)).deliveries:
-        found += [change for delivery in page.deliveries for change in connector.normalise(delivery)]
-        cursor = page.cursor
-    return found, cursor
 
 
 def test_the_page_has_the_settings() -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import html
-import importlib.util
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+import connector_lab as lab
 import msgspec
 import pytest
+import woocommerce_shop as woo
 
-from licentia.connectors import Change, Connector, Delivery, Line, Outcome
+from licentia.connectors import Change, Connector, Line, Outcome
 from licentia.crypto.webhooks import signature_text
 from licentia.errors import InvalidRequest, Unauthenticated, Unavailable
 from licentia.settings import SettingsError
@@ -21,22 +20,9 @@ from licentia.testing import ConnectorContract
 from licentia_integrations.woocommerce import WooCommerce
 from licentia_integrations.woocommerce.settings import WooCommerceSettings
 
-
-def load(name: str) -> Any:
-    """A module of this folder."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-lab = load("connector_lab")
-loopback = load("loopback_shop")
-woo = load("woocommerce_shop")
-
 SECRET = "woocommerce"
+TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
+Connect = Callable[..., WooCommerce]
 REFUND = {
     "id": 31,
     "date_created_gmt": "2026-01-02T00:00:00",
@@ -56,6 +42,10 @@ RETURNED = Change(
     lines=(Line(line_id="11", sku="cad", quantity=1, alternatives=("5",)),),  # type: ignore[arg-type]
     origin="901",
 )
+PAID = {
+    "id": 1, "status": "processing", "date_modified_gmt": "2026-01-01T10:00:00", "customer_id": 5,
+    "line_items": [{"id": 11, "sku": "cad", "quantity": 2}], "meta_data": [{"id": 9, "key": "gift", "value": "yes"}],
+}  # fmt: skip
 
 
 def sign(body: bytes) -> dict[str, str]:
@@ -63,14 +53,7 @@ def sign(body: bytes) -> dict[str, str]:
     return {"X-WC-Webhook-Signature": signature_text(SECRET.encode(), body, "base64")}
 
 
-TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
-PAID = {
-    "id": 1, "status": "processing", "date_modified_gmt": "2026-01-01T10:00:00", "customer_id": 5,
-    "line_items": [{"id": 11, "sku": "cad", "quantity": 2}], "meta_data": [{"id": 9, "key": "gift", "value": "yes"}],
-}  # fmt: skip
-
-
-def connect(address: str, **settings: object) -> WooCommerce:
+def made(address: str, **settings: object) -> WooCommerce:
     """A connector of the shop at an address."""
     keys = {
         "url": f"{address}/shop/",
@@ -90,12 +73,16 @@ def shop() -> Any:
 
 
 @pytest.fixture
-async def linked(shop: Any) -> AsyncIterator[WooCommerce]:
+async def connect(shop: Any) -> AsyncIterator[Connect]:
+    """Makes connectors of the shop."""
+    async with lab.connecting(shop, made) as connect:
+        yield connect
+
+
+@pytest.fixture
+def linked(connect: Connect) -> WooCommerce:
     """The connector of the shop."""
-    with loopback.listening(shop) as address:
-        connector = connect(address)
-        yield connector
-        await connector.close()
+    return connect()
 
 
 class TestWooCommerce(ConnectorContract):
@@ -127,7 +114,7 @@ async def test_a_delivery_of_a_real_shop_is_authentic(connector: WooCommerce) ->
     """The signature that a shop made is accepted, with one bit changed it is not; the body has no order id."""
     vector = msgspec.json.decode(lab.sample("woocommerce", "signed_vector.json"))
     headers = {name.lower(): value for name, value in vector["headers"].items()}
-    delivery = Delivery(body=vector["body"].encode(), headers=headers, received_at=lab.AT)
+    delivery = lab.delivery(vector["body"].encode(), headers=headers)
     await WooCommerce("w", {"secret": vector["secret"]}).authenticate(delivery)
     with pytest.raises(Unauthenticated):
         await WooCommerce("w", {"secret": vector["secret"] + "!"}).authenticate(delivery)
@@ -139,12 +126,12 @@ def test_the_headers_of_a_real_shop_name_an_order(connector: WooCommerce) -> Non
     """The topic that a shop sends lets an order through."""
     headers = msgspec.json.decode(lab.sample("woocommerce", "real_headers.json"))
     body = lab.sample("woocommerce", "order_created.json")
-    assert connector.normalise(Delivery(body=body, headers=headers, received_at=lab.AT))[0].kind == "placed"
+    assert lab.means(connector, body, headers=headers)[0].kind == "placed"
 
 
 def test_only_a_ping_is_a_handshake(connector: WooCommerce) -> None:
     """What the shop sends when somebody saves the address is answered; the same with a signature is a delivery."""
-    ping = Delivery(body=b"webhook_id=12", received_at=lab.AT)
+    ping = lab.delivery(b"webhook_id=12")
     answer = connector.handshake(ping)
     assert answer is not None
     assert answer.status == 200
@@ -154,11 +141,11 @@ def test_only_a_ping_is_a_handshake(connector: WooCommerce) -> None:
 
 def test_a_refund_returns_lines_of_its_order(connector: WooCommerce) -> None:
     """A refund names lines of the order and how many come back; a line that only gives money back is none."""
-    assert lab.means(connector, REFUND, POINTER) == (RETURNED,)
-    assert lab.means(connector, REFUND | {"line_items": []}, POINTER) == ()
+    assert lab.means(connector, REFUND, pointer=POINTER) == (RETURNED,)
+    assert lab.means(connector, REFUND | {"line_items": []}, pointer=POINTER) == ()
     nameless = [{"id": 77, "quantity": -1}]
     with pytest.raises(InvalidRequest, match="which line"):
-        lab.means(connector, REFUND | {"line_items": nameless}, POINTER)
+        lab.means(connector, REFUND | {"line_items": nameless}, pointer=POINTER)
 
 
 @pytest.mark.parametrize("quantity", ["NaN", "Infinity", -1e30, "1e-99", 1e13])
@@ -189,25 +176,21 @@ async def test_a_refund_is_fetched_from_the_shop(linked: WooCommerce) -> None:
     ("other", "words"),
     [({"consumer_secret": "cs_2"}, "status 401: Sorry"), ({"url": "http://127.0.0.1:9/"}, "cannot be reached")],
 )
-async def test_a_shop_that_does_not_answer_is_told(shop: Any, other: dict[str, str], words: str) -> None:
+async def test_a_shop_that_does_not_answer_is_told(connect: Connect, other: dict[str, str], words: str) -> None:
     """What is wrong is said, without the key; it is asked again later."""
-    with loopback.listening(shop) as address:
-        connector = connect(address, **other)
-        for call in (connector.fetch(POINTER), connector.poll(""), connector.write_back(Outcome(order_number="1"))):
-            with pytest.raises(Unavailable, match=words) as refusal:
-                await call
-            assert "cs_" not in str(refusal.value) + refusal.value.next_step
-        await connector.close()
+    connector = connect(**other)
+    for call in (connector.fetch(POINTER), connector.poll(""), connector.write_back(Outcome(order_number="1"))):
+        with pytest.raises(Unavailable, match=words) as refusal:
+            await call
+        assert "cs_" not in str(refusal.value) + refusal.value.next_step
 
 
-async def test_another_page_is_no_shop(shop: Any) -> None:
+async def test_another_page_is_no_shop(shop: Any, connect: Connect) -> None:
     """An address without the API is not taken for a shop that has nothing, or for an order that is gone."""
-    with loopback.listening(shop) as address:
-        connector = connect(address, url=f"{address}/blog")
-        for call in (connector.poll(""), connector.write_back(Outcome(order_number="1", ticket=TICKET))):
-            with pytest.raises(Unavailable, match="status 404: No route"):
-                await call
-        await connector.close()
+    connector = connect(url=f"{shop.url}/blog")
+    for call in (connector.poll(""), connector.write_back(Outcome(order_number="1", ticket=TICKET))):
+        with pytest.raises(Unavailable, match="status 404: No route"):
+            await call
 
 
 @pytest.mark.parametrize(("parent", "origin"), [(727, "727"), (0, "880"), (None, "880")])
@@ -229,23 +212,11 @@ async def test_a_renewal_is_of_the_order_that_began_it(
     assert await linked.fetch(pointer.pointer) == ()
 
 
-async def polled(connector: WooCommerce, cursor: str = "") -> tuple[list[Change], str]:
-    """All that polls find from a cursor, and the last cursor."""
-    found: list[Change] = []
-    while True:
-        page = await connector.poll(cursor)
-        cursor = page.cursor
-        if not page.deliveries:
-            return found, cursor
-        found += [change for delivery in page.deliveries for change in connector.normalise(delivery)]
-
-
 async def test_real_orders_are_found(linked: WooCommerce, shop: Any) -> None:
     """What a webhook would have sent is found as well, and means the same."""
     order = msgspec.json.decode(lab.sample("woocommerce", "order_get.json"))
     shop.orders = {727: {**order, "date_modified_gmt": "2026-01-01T10:00:00"}}
-    found, _ = await polled(linked)
-    assert tuple(found) == lab.means(linked, shop.orders[727])
+    assert tuple(await lab.Walk(linked)()) == lab.means(linked, shop.orders[727])
 
 
 @pytest.mark.parametrize("apart", [0, 1, 60])
@@ -256,14 +227,15 @@ async def test_each_order_is_found_once(linked: WooCommerce, shop: Any, apart: i
         number: woo.moved(PAID, number, start + timedelta(seconds=apart * number), status=status)
         for number, status in enumerate(["processing", "completed", "trash"] * 80, 1)
     }
-    found, cursor = await polled(linked)
+    walk = lab.Walk(linked)
+    found = await walk()
     assert sorted(int(change.order_number) for change in found) == [*range(1, 241)]
     assert {change.kind for change in found} == {"placed", "cancelled"}
     shop.clock += timedelta(seconds=1)
     shop.orders[7] = woo.moved(PAID, 7, shop.clock, status="cancelled")
-    again, cursor = await polled(linked, cursor)
-    assert [(change.order_number, change.kind) for change in again] == [("7", "cancelled")]
-    assert await polled(linked, cursor) == ([], cursor)
+    assert [(change.order_number, change.kind) for change in await walk()] == [("7", "cancelled")]
+    cursor = walk.cursor
+    assert (await walk(), walk.cursor) == ([], cursor)
 
 
 async def test_a_change_while_it_is_paged_hides_no_other(linked: WooCommerce, shop: Any) -> None:
@@ -279,8 +251,7 @@ async def test_a_change_while_it_is_paged_hides_no_other(linked: WooCommerce, sh
         return answer(request)
 
     shop.answer = answering
-    found, _ = await polled(linked)
-    assert {int(change.order_number) for change in found} == {*range(1, 121)}
+    assert set(lab.numbers(await lab.Walk(linked)())) == set(map(str, range(1, 121)))
 
 
 async def test_the_ticket_is_a_field_and_one_note_to_the_buyer(linked: WooCommerce, shop: Any) -> None:
@@ -300,13 +271,10 @@ async def test_the_ticket_is_a_field_and_one_note_to_the_buyer(linked: WooCommer
     assert TICKET in shop.notes[1][1]["note"]
 
 
-async def test_the_buyer_is_told_in_the_words_of_the_shop(shop: Any) -> None:
+async def test_the_buyer_is_told_in_the_words_of_the_shop(shop: Any, connect: Connect) -> None:
     """Or not at all."""
-    with loopback.listening(shop) as address:
-        for number, note in ((1, "Lizenz: {ticket} {x}"), (727, "")):
-            connector = connect(address, customer_note=note)
-            await connector.write_back(Outcome(order_number=str(number), ticket=TICKET))
-            await connector.close()
+    for number, note in ((1, "Lizenz: {ticket} {x}"), (727, "")):
+        await connect(customer_note=note).write_back(Outcome(order_number=str(number), ticket=TICKET))
     assert [note["note"] for note in shop.notes[1]] == [f"Lizenz: {TICKET} {{x}}"]
     assert shop.notes.get(727, []) == []
 

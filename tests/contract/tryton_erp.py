@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from loopback_shop import Request, Response
+
+from licentia_integrations.tryton import Tryton
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 KEY = "the application key"
@@ -53,8 +53,26 @@ class Erp:
             for id in (4, 5)
         ]
         self.now = START + timedelta(days=1)
-        self.requests: list[str] = []
+        self.requests: list[Request] = []
         self.refusal: tuple[int, str] | None = None
+
+    def answer(self, request: Request) -> Response:
+        """Answer a search, or create; with the time of the ERP."""
+        response = self._answered(request)
+        response.headers = {"date": format_datetime(self.now, usegmt=True)}
+        return response
+
+    def _answered(self, request: Request) -> Response:
+        parts = urlsplit(request.path)
+        model = parts.path.removeprefix("/db/rest/model/")
+        if request.headers.get("authorization") != f"Bearer {KEY}":
+            return Response(b"<p>no</p>", 401)
+        if self.refusal is not None:
+            status, text = self.refusal
+            return Response(text.encode(), status)
+        if request.method == "GET":
+            return Response(self.search(model, parse_qs(parts.query)))
+        return Response(self.create(model, request.json()))
 
     def search(self, model: str, query: dict[str, list[str]]) -> list[dict[str, Any]]:
         """The records that fulfil the domain, in the order and the number that is asked for."""
@@ -69,6 +87,12 @@ class Erp:
         record = {"id": len(self.records[model]) + 1, **values}
         self.records[model].append(record)
         return record
+
+
+def connector(address: str, **settings: Any) -> Tryton:
+    """The connector of these records at an address."""
+    api = {"url": f"{address}/db", "password": KEY}
+    return Tryton("tryton", {"secret": SECRET, "api": api, "revisions": True} | settings)
 
 
 def plain(value: Any) -> Any:
@@ -96,51 +120,3 @@ def fits(record: dict[str, Any], clause: list[Any]) -> bool:
             return any(wanted.strip("%") in (value or "") for value in values)
     compare = {">": lambda a, b: a > b, ">=": lambda a, b: a >= b}[operator]
     return any(value is not None and compare(plain(value), plain(wanted)) for value in values)
-
-
-class Rest(BaseHTTPRequestHandler):
-    """Answers for the server's `erp`."""
-
-    def do_GET(self) -> None:
-        """Answer a search, or create."""
-        erp: Erp = self.server.erp  # type: ignore[attr-defined]
-        parts = urlsplit(self.path)
-        erp.requests.append(f"{self.command} {parts.path}")
-        told = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        path = parts.path.removeprefix("/db/rest/model/")
-        if self.headers["Authorization"] != f"Bearer {KEY}":
-            self.answer(401, "<p>no</p>")
-        elif erp.refusal is not None:
-            self.answer(*erp.refusal)
-        elif self.command == "GET":
-            self.answer(200, json.dumps(erp.search(path, parse_qs(parts.query))))
-        else:
-            self.answer(200, json.dumps(erp.create(path, json.loads(told))))
-
-    do_POST = do_GET  # noqa: N815
-
-    def answer(self, status: int, text: str) -> None:
-        """Send it, with the time of the ERP."""
-        erp: Erp = self.server.erp  # type: ignore[attr-defined]
-        self.send_response_only(status)
-        if erp.now is not None:
-            self.send_header("Date", format_datetime(erp.now, usegmt=True))
-        self.send_header("Content-Length", str(len(text.encode())))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Keep the output of the tests clean."""
-
-
-@contextlib.contextmanager
-def serving(erp: Erp) -> Iterator[dict[str, str]]:
-    """The table `[connector.tryton.api]` that leads to these records, while they are served."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Rest)
-    server.erp = erp  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield {"url": f"http://127.0.0.1:{server.server_port}/db", "password": KEY}
-    server.shutdown()
-    thread.join()
-    server.server_close()

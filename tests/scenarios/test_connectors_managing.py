@@ -11,6 +11,7 @@ import pytest
 from licentia.connectors import Delivery
 from licentia.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from licentia.services.connections import is_secret
+from licentia.services.inbox import MOST_TRIES
 from licentia.settings import Settings
 from licentia_gateways.app import create_app
 
@@ -31,6 +32,28 @@ class Plugin(Connector, WriteBack):
         return (Change(kind="placed", order_number="1", full_snapshot=True, customer=customer, lines=(line,)),)
     async def _write_back(self, outcome):
         self.written.append(outcome.ticket)
+"""
+
+
+DOWN = """
+from decimal import Decimal
+from licentia.connectors import Change, Connector, Customer, Delivery, Fetching, Line
+from licentia.errors import Unavailable
+class Plugin(Connector, Fetching):
+    down = True
+    async def _authenticate(self, delivery):
+        pass
+    def _normalise(self, delivery):
+        if not delivery.pointer:
+            return (Change(kind="pointer", order_number="1", pointer="orders/1"),)
+        line = Line(line_id="1", sku="cad", quantity=Decimal(1))
+        customer = Customer(id="acme")
+        return (Change(kind="placed", order_number="1", full_snapshot=True, customer=customer, lines=(line,)),)
+    async def _fetch(self, pointer):
+        if self.down:
+            raise Unavailable("The shop is down.")
+        from datetime import UTC, datetime
+        return (Delivery(body=b"", pointer=pointer, received_at=datetime.now(UTC)),)
 """
 
 
@@ -173,6 +196,28 @@ async def test_a_ticket_that_was_given_up_is_written_after_a_replay(open_desk: A
     (traced,) = (await desk("TraceOrder", order_number="1")).orders
     assert traced.write_back.startswith("written back at ")
     assert (await desk.application.chain.connections.get("writes")).connector.written == [traced.ticket]
+
+
+async def test_a_delivery_that_was_given_up_has_another_week_after_a_replay(open_desk: Any, install: Any) -> None:
+    """As long as the system is down it is tried for about a week, then it is dead, and said so once."""
+    install("connectors", "down", DOWN)
+    desk = await open_desk(connector={"down": {}})
+    await desk.product("cad")
+    id = await drop(desk, "", "down")
+    assert (await desk("GetDelivery", delivery_id=id)).state == "waiting"
+    await desk.sql("UPDATE delivery SET due_at = 0, attempts = $1", MOST_TRIES)
+    await desk.application.chain.inbox.work(8)
+    given_up = await desk("GetDelivery", delivery_id=id)
+    assert (given_up.state, given_up.problem) == ("dead", "The shop is down.")
+    assert (await desk("ListConnectors")).connectors[0].dead == 1
+    again = await desk("ReplayDeliveries", state="dead")
+    assert [each.state for each in again.deliveries] == ["waiting"]
+    (await desk.application.chain.connections.get("down")).connector.down = False
+    await desk.sql("UPDATE delivery SET due_at = 0")
+    await desk.application.chain.inbox.work(8)
+    assert (await desk("GetOrder", source="down", order_number="1")).ticket
+    kinds = await desk.kinds()
+    assert (kinds.count("delivery.dead"), kinds.count("delivery.replayed")) == (1, 1)
 
 
 async def test_an_order_that_the_vendor_cancelled_stays_so(small_desk: Any) -> None:

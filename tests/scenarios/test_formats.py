@@ -38,7 +38,7 @@ from licentia.errors import BindingMismatch, DocumentInvalid, UpdateOutOfOrder
 from licentia.exchange import messages
 from licentia.exchange.combination import unlock
 from licentia.exchange.vectors import CONTAINER
-from licentia_plugins.bindings.physical.features import PLACEHOLDERS
+from licentia_plugins.bindings.physical.placeholders import PATTERNS, SERIAL_PATTERNS, WORDS
 
 _SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).parents[1] / "unit" / "exchange_lab.py")
 assert _SPEC is not None
@@ -336,7 +336,8 @@ def test_the_plugin_tells_all_its_records_apart() -> None:
     published = vector("binding-physical.json")
     half = client_half("physical")
     assert isinstance(half, Fingerprint)
-    assert sorted(PLACEHOLDERS) == published["placeholders"]
+    assert sorted(WORDS) == published["placeholders"]
+    assert [list(PATTERNS), list(SERIAL_PATTERNS)] == [published["patterns"], published["serial_patterns"]]
     for case in published["evidence"]:
         assert half._evidence_of(case["features"]).decode() == case["evidence"]
     for case in published["accepted"]:

@@ -305,12 +305,16 @@ async def test_an_authority_is_fetched_once_from_an_allowed_host(azure: FakeAzur
 
 
 def test_the_table_is_what_its_command_makes(shared_data: Path) -> None:
-    """The authorities that the plugin brings are those of the certificates, each led to its root by the command."""
+    """The plugin brings the authorities of the certificates, each led to its root by the command, and today's eight."""
     command = [sys.executable, "-m", "licentia_plugins.bindings.azure.anchors", str(shared_data / "azure/certs")]
     made = subprocess.run(command, capture_output=True, check=True).stdout
     table = Path(sys.modules[shipped.__module__].__file__ or "").with_name("anchors.json").read_bytes()
-    assert json.loads(made) == json.loads(table)
-    assert len({each.key for each in shipped()}) == len(shipped()) == 14
+    old = [each for each in json.loads(table) if "OCSP" not in each["title"]]
+    assert json.loads(made) == old
+    new = [each for each in shipped() if "OCSP" in each.title]
+    assert [each.title[-2:] for each in new] == ["02", "04", "06", "08", "10", "12", "14", "16"]
+    assert {each.not_after.date().isoformat() for each in new} == {"2029-06-03"}
+    assert len({each.key for each in shipped()}) == len(shipped()) == len(old) + len(new)
 
 
 @pytest.mark.parametrize(

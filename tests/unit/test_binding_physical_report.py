@@ -173,6 +173,47 @@ def test_a_placeholder_is_no_feature(line: str, instead: str, feature: str, reas
     assert set(found.values) == set(VALUES) - {feature}
 
 
+@pytest.mark.parametrize(
+    ("uuid", "mine"),
+    [
+        ("EEEEEEEE-EEEE-EEEE-EEEE-EEEEEEEEEEEE", False),
+        ("01010101-0101-0101-0101-010101010101", False),
+        ("FEFEFEFE-FEFE-FEFE-FEFE-FEFEFEFEFEFE", False),
+        ("00020003-0004-0005-0006-000700080009", False),
+        ("4C4C4544-0000-2010-8020-80C04F202020", False),
+        ("44454C4C-2000-1020-8020-A0C04F202020", False),
+        ("4C4C4544-0042-3510-8054-B7C04F4B5931", True),
+        ("03AA0201-04BB-0502-CC06-DD0700080009", True),
+        ("00000000-0000-0000-0000-0A1F6B123456", True),
+        ("FFFF20FF-FFFF-FFFF-FFFF-0010E0BC0001", True),
+    ],
+)
+def test_a_uuid_counts_if_it_holds_something_of_the_machine(uuid: str, mine: bool) -> None:
+    """Patterns, and templates that were never filled, do not; templates with a service tag or an address in them do."""
+    found = read_report(REPORT.replace("7D1C0A6E-52F4-4C8E-9F0B-3A6D1E2B4C5D", uuid))
+    assert ("smbios_uuid" in found.values) == mine
+
+
+@pytest.mark.parametrize(
+    "serial",
+    [
+        "MB-1234567890", "SYS-1234567890", "SYS-9876543210", "#A123456789", "0123456789ABCDEF", "12345678901234567",
+        "None1", "(none)", "[Empty]", "XXXXXXX", "1111111", "NNNNNNN", "Serial Number xxxxxx", "SystemSerialNumb",
+        "OEM_Serial", "Fill By OEM", "To Be Filled By O.E.M. by More String", "Default_string", "<OUT OF SPEC>", "$",
+        ".", "N/A", "Not Specified", "INVALID", "Unknow", "SN-00000000",
+    ],
+)  # fmt: skip
+def test_a_serial_that_says_nothing_is_none(serial: str) -> None:
+    """However a maker spells that there is none, or counts up instead."""
+    assert "placeholder" in read_report(REPORT.replace("PB7K2219", serial)).absent["board_serial"]
+
+
+@pytest.mark.parametrize("serial", ["..CN0123456A0028.", ".7B5KY1.CN129600A1.", "X1234567G", "001230202151", "None-7"])
+def test_an_odd_serial_is_one_all_the_same(serial: str) -> None:
+    """Dots, leading zeros and words inside make no placeholder."""
+    assert read_report(REPORT.replace("PB7K2219", serial)).values["board_serial"] == serial.upper()
+
+
 def test_the_board_stands_for_the_system_and_the_system_for_the_board() -> None:
     """A board without a name is called as the system, and a maker that is a placeholder is left out."""
     nameless = REPORT.replace("Product Name: R9-MB", "Product Name: Default string")

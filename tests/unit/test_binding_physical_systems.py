@@ -202,6 +202,38 @@ def test_udev_tells_a_serial_that_the_kernel_does_not(machine: Machine, known: s
     assert ("disk_serial" in found.absent) == (serial is None)
 
 
+@pytest.mark.parametrize("shared", ["VMware NVME_0000", "SN: 000001", "nvme_card-pd", "VB1234-56789", "QM00001"])
+def test_a_disk_that_shows_its_makers_word_stands_behind_one_with_a_serial(machine: Machine, shared: str) -> None:
+    """What a cloud or an emulator writes into every disk is no serial, also if it is the smaller of two."""
+    machine.write({f"{NVME}/device/serial": f"{shared}      \n"})
+    assert "placeholder" in machine.read().absent["disk_serial"]
+    machine.write({"sys/devices/sdb/device/vpd_pg80": f"\0\x80\0\x14{'ZZ-OWN-7':>20}", "sys/devices/sdb/dev": "8:16"})
+    for disk in (NVME, "sys/devices/sdb"):
+        machine.link(f"sys/devices/virtual/block/md0/slaves/{Path(disk).name}", disk)
+    machine.link("sys/dev/block/9:0", "sys/devices/virtual/block/md0")
+    machine.mounted("9:0", "/dev/md0")
+    assert machine.read().values["disk_serial"] == "ZZ-OWN-7"
+
+
+def test_a_card_that_was_never_given_an_address_is_passed_over(machine: Machine) -> None:
+    """Its address is that of every card of the kind; the next greater one counts."""
+    machine.card("eno2", "00:a0:c6:00:00:00")
+    assert machine.read().values["mac"] == "b4:2e:99:0a:1b:2c"
+    machine.drop("sys/class/net/eno1")
+    assert "placeholder" in machine.read().absent["mac"]
+
+
+def test_a_board_without_smbios_is_told_by_its_devicetree(machine: Machine) -> None:
+    """ARM, POWER and RISC-V boards have no SMBIOS; SMBIOS goes first where there are both."""
+    tree = {"model": "Acme Pie 4 Rev 1.1\0", "serial-number": "10000000a1b2c3d4\0"}
+    machine.write({f"sys/firmware/devicetree/base/{name}": value for name, value in tree.items()})
+    assert machine.read().values["sys_serial"] == "GM0X4QL1"
+    for name in ("product_uuid", "product_serial", "board_serial", "board_name", "product_name"):
+        machine.drop(f"sys/class/dmi/id/{name}")
+    found = machine.read().values
+    assert (found["sys_serial"], found["board_model"]) == ("10000000A1B2C3D4", "Acme Pie 4 Rev 1.1")
+
+
 def test_a_virtual_disk_has_no_serial(machine: Machine) -> None:
     """What a virtio disk shows is its host's word, often the same for all guests."""
     machine.write({"sys/devices/virtio1/vda/serial": "OVERLAYBLK", "sys/devices/virtio1/vda/dev": "254:0"})
@@ -243,12 +275,14 @@ def test_an_installation_without_an_id_has_none(machine: Machine, text: str) -> 
             "CPU implementer\t: 0x41\nCPU variant\t: 0x1\nCPU part\t: 0xd0c\nCPU revision\t: 1\n\n" * 2,
             "arm 0x41 0xd0c 0x1",
         ),
+        ("processor\t: 0\nhart\t: 0\nuarch\t: acme,u7\n\nprocessor\t: 1\nhart\t: 1\nuarch\t: acme,u7\n\n", "acme,u7"),
+        ("processor\t: 0\ncpu\t\t: POWER0 (raw)\nclock\t: 3MHz\n\nmachine\t\t: pSeries\n", "POWER0 (raw)"),
         ("processor\t: 0\nmodel name\t: odd\ncpu family\t: six\n", None),
         ("", None),
     ],
 )
 def test_other_processors(machine: Machine, cpuinfo: str, cpu: str | None) -> None:
-    """Arm tells numbers instead of names; what is not understood is absent."""
+    """Arm tells numbers instead of names, RISC-V and POWER names; what is not understood is absent."""
     machine.write({"proc/cpuinfo": cpuinfo})
     assert machine.read().values.get("cpu") == cpu
 

@@ -141,7 +141,7 @@ def in_folder(folder: Path) -> list[tuple[Path, Certificate]]:
         OSError: the folder or a file cannot be read.
         CertificateError: a file of certificates is damaged; the message names it.
     """
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix in SUFFIXES and path.is_file()]
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not folder.is_dir():
         raise NotADirectoryError(20, "there is no such folder", str(folder))
     if len(files) > MAX_FILES:

@@ -32,10 +32,10 @@ log = structlog.get_logger(__name__)
 
 CLAIMED = timedelta(seconds=90)
 """How long a delivery is its taker's; then another process may look after it."""
-GIVE_UP = timedelta(days=7)
-"""When a delivery that cannot be loaded is a dead letter."""
 LONGEST_WAIT = 600
 """Seconds between two tries at most."""
+MOST_TRIES = 10 + 7 * 24 * 3600 // LONGEST_WAIT
+"""Tries of about a week, after which a delivery that cannot be loaded is a dead letter."""
 ANSWER_WITHIN = 4.0
 """Seconds after which a system that waits for a ticket is asked to come again; shops wait for five."""
 MASK = "***"
@@ -246,7 +246,7 @@ class Inbox:
     async def _later(self, row: models.Delivery, problem: str) -> tuple[Result, ...]:
         async def work(context: Context) -> None:
             now = await context.tx.now()
-            dead = now - row.received_at > GIVE_UP
+            dead = row.attempts >= MOST_TRIES
             wait = min(LONGEST_WAIT, 2 ** min(row.attempts, 20)) * random.uniform(0.8, 1.2)  # noqa: S311
             await models.Delivery.filter(id=row.id).update(
                 state="dead" if dead else "waiting",

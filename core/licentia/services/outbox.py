@@ -14,13 +14,10 @@ from licentia.errors import LicensingError
 from licentia.services.connections import Connections
 from licentia.services.context import Context
 from licentia.services.identity import Caller
-from licentia.services.inbox import GIVE_UP, LONGEST_WAIT, Server, claim
+from licentia.services.inbox import LONGEST_WAIT, MOST_TRIES, Server, claim
 from licentia.storage import connector_models as models
 
 log = structlog.get_logger(__name__)
-
-MOST = 10 + int(GIVE_UP.total_seconds()) // LONGEST_WAIT
-"""Tries after which nobody is told any more: about as many as `GIVE_UP` takes."""
 
 
 class Outbox:
@@ -60,7 +57,7 @@ class Outbox:
                 if await mine.update(state="written", due_at=None, problem=None, written_at=now):
                     context.record("order.written_back", source=row.connection, order_number=row.order_number)
                 return
-            dead = row.attempts >= MOST
+            dead = row.attempts >= MOST_TRIES
             wait = min(LONGEST_WAIT, 2 ** min(row.attempts, 20)) * random.uniform(0.8, 1.2)  # noqa: S311
             due_at = None if dead else now + timedelta(seconds=wait)
             state = "dead" if dead else "waiting"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -10,8 +11,11 @@ from licentia.connectors import Change, Connector, Delivery, Importing, Line, Pi
 from licentia.errors import InvalidRequest
 from licentia_integrations.csv.columns import Columns, Row, plain, rows_of
 from licentia_integrations.csv.pieces import lines_of, pieces_of
-from licentia_integrations.csv.settings import KINDS, YES, CsvSettings, Kind
+from licentia_integrations.csv.settings import KINDS, YES, CsvSettings, Kind, Meaning
 from licentia_integrations.incoming import check_shown, customer, identifier, quantity, secrets_of, settings_of
+
+OFFSET = re.compile(r" (?=[+-]\d\d:?\d\d\Z)| UTC\Z")
+"""What some put between a time and its offset from UTC."""
 
 AMBIGUOUS = 3
 """After so many digits a separator may be that of thousands, or that of a fraction."""
@@ -35,9 +39,14 @@ class Csv(Connector, Importing):
         for row, line in zip(rows, lines_of(delivery.pointer), strict=False):
             row.number = line
         orders: dict[str, dict[Kind, list[Row]]] = {}
+        told: dict[str, Meaning] = {}
         for row in rows:
             number = identifier(row.get("order_number"), f"Row {row.number}: the order number")
-            orders.setdefault(number, {}).setdefault(self._kind(row), []).append(row)
+            kind = self._kind(row, told.get(number))
+            if row.get("kind"):
+                told[number] = kind
+            if kind != "ignored":
+                orders.setdefault(number, {}).setdefault(kind, []).append(row)
         changes = []
         for number, kinds in orders.items():
             current = next((kind for kind in kinds if kind in ("placed", "changed")), None)
@@ -49,11 +58,16 @@ class Csv(Connector, Importing):
     def _pieces(self, file: BinaryIO) -> Iterator[Piece]:
         return pieces_of(file, self._columns, self._given.delimiter, self._given.encoding)
 
-    def _kind(self, row: Row) -> Kind:
-        """What the row says of its state; without one, a negative quantity is a return and the rest is an order."""
+    def _kind(self, row: Row, before: Meaning | None) -> Meaning:
+        """What the row says of its state.
+
+        Without one it has that of the row of its order before it, as only the first may tell it, or is an order; of
+        one that is neither gone nor ignored, a negative quantity is a return.
+        """
         word = row.get("kind")
         if not word:
-            return "returned" if row.get("quantity").startswith("-") else "placed"
+            back = row.get("quantity").startswith("-") and before in (None, "placed", "changed")
+            return "returned" if back else before or "placed"
         if plain(word) not in self._kinds:
             raise InvalidRequest(
                 f"Row {row.number}: the state {word[:40]!r} is not known.", help="Say what it means in `kinds`."
@@ -117,7 +131,7 @@ def _version(row: Row) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 18:
         return int(text)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(OFFSET.sub("", text))
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return max(0, int(moment.timestamp() * 1000))
     except (ValueError, OverflowError):

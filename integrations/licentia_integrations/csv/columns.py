@@ -27,18 +27,28 @@ REQUIRED = ("order_number", "sku", "quantity")
 USUAL: Mapping[str, tuple[str, ...]] = {
     "order_number": (
         *("order number", "order no", "order id", "order", "purchase id"),
-        *("Bestellnummer", "Bestellnr", "Auftragsnummer", "Auftragsnr"),
+        *("Bestellnummer", "Bestellnr", "Auftragsnummer", "Auftragsnr", "Verkaufsbeleg"),
+        *("sales order", "sales document", "increment id", "order reference"),
     ),
-    "line_id": ("line id", "line no", "line number", "line", "position", "pos", "Position", "item id"),
+    "line_id": ("line id", "line no", "line number", "line", "position", "pos", "Position", "order item id", "item id"),
     "sku": (
-        *("sku", "article number", "article no", "article", "item number", "item no", "item code"),
-        *("product code", "product id", "Artikelnummer", "Artikelnr"),
+        *("sku", "lineitem sku", "custom label", "article number", "article no", "article", "item number", "item no"),
+        *("item code", "product code", "product id", "Artikelnummer", "Artikelnr", "material"),
     ),
-    "quantity": ("quantity", "qty", "Menge", "Anzahl"),
-    "customer_id": ("customer id", "customer number", "customer no", "customer", "Kundennummer"),
-    "customer_name": ("customer name", "company", "Kunde", "Firma"),
-    "customer_email": ("customer email", "email", "mail", "email address"),
-    "kind": ("kind", "status", "state"),
+    "quantity": (
+        *("quantity", "qty", "quantity purchased", "quantity ordered", "qty ordered", "order quantity"),
+        *("lineitem quantity", "quantity refund", "Menge", "Anzahl", "Auftragsmenge", "Bestellmenge"),
+    ),
+    "customer_id": (
+        *("customer id", "customer number", "customer no", "customer", "sold to party"),
+        *("Kundennummer", "Kundennr", "Auftraggeber"),
+    ),
+    "customer_name": (
+        *("customer name", "company", "account name", "buyer name", "billing company", "company billing"),
+        *("billing name", "Kunde", "Firma"),
+    ),
+    "customer_email": ("customer email", "email", "mail", "email address", "buyer email", "email billing"),
+    "kind": ("kind", "financial status", "payment status", "order status", "status", "state"),
     "version": ("version", "revision", "updated at", "changed at"),
     "origin": ("origin", "original order", "original order number"),
     "test": ("test", "test order", "test mode"),

@@ -27,7 +27,8 @@ LINES = {
 
 GUID = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 RESOURCE = re.compile(
-    rf"/?(?P<path>api/v2\.0/companies\({GUID}\)/(?P<entity>{'|'.join(LINES)})(?P<one>\({GUID}\))?)"
+    r"/?api/(v[12]\.0|beta)"
+    rf"(?P<path>/companies\({GUID}\)/(?P<entity>{'|'.join(LINES)})(?P<one>\({GUID}\))?)"
     r"(\?\$filter=(?P<filter>[A-Za-z0-9%.:_ +-]{1,500}))?"
 )
 MAX_NOTIFICATIONS = 2000
@@ -55,7 +56,7 @@ class Notification(msgspec.Struct):
             raise odd("a notification names neither one record nor a collection")
         query = f"?$filter={found['filter']}" if found["filter"] else ""
         version = milliseconds(self.lastModifiedDateTime)
-        return Change(kind="pointer", pointer=f"{found['path']}{query}", version=version)
+        return Change(kind="pointer", pointer=f"api/v2.0{found['path']}{query}", version=version)
 
 
 class Notifications(msgspec.Struct):

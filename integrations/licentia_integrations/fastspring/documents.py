@@ -31,23 +31,35 @@ class Fact(msgspec.Struct, frozen=True):
         return False in (self.live, live)
 
 
-class Named(msgspec.Struct):
-    """A product or a subscription in full, of which the id is wanted, or the order that a subscription began with."""
+class Product(msgspec.Struct):
+    """A product in full."""
+
+    product: Sku | None = None
+
+    def named(self) -> str:
+        """The product's path."""
+        return self.product or ""
+
+
+class Begun(msgspec.Struct):
+    """A subscription in full, beside its product; newer ones name the order that they began with."""
 
     id: Sku | None = None
-    product: Sku | None = None
     subscription: Sku | None = None
     initialOrderId: Sku | None = None  # noqa: N815 - FastSpring's word
 
+    def named(self) -> str:
+        """The subscription's id."""
+        return self.id or self.subscription or ""
 
-Ref = Sku | Named | None
+
+ProductRef = Sku | Product | None
+SubscriptionRef = Sku | Begun | None
 
 
-def ref(given: Ref) -> str:
+def ref(given: ProductRef | SubscriptionRef) -> str:
     """The id of a reference; empty if there is none."""
-    if isinstance(given, Named):
-        return given.product or given.subscription or given.id or ""
-    return given or ""
+    return given.named() if isinstance(given, Product | Begun) else given or ""
 
 
 class Person(msgspec.Struct):
@@ -78,10 +90,10 @@ def buyer_of(account: Sku | Account | None, person: Person | None) -> Customer |
 class Item(msgspec.Struct):
     """A line; it has no id, but each product is there once, or means the same."""
 
-    product: Ref = None
+    product: ProductRef = None
     quantity: Decimal | None = None
     sku: Sku | None = None
-    subscription: Ref = None
+    subscription: SubscriptionRef = None
 
     def line(self) -> Line:
         """The line of a change; the product's path is the article where the seller gives no SKU."""
@@ -179,7 +191,7 @@ class Charge(msgspec.Struct):
     """A charge of a subscription after its first."""
 
     order: Sku | Order
-    subscription: Ref = None
+    subscription: SubscriptionRef = None
     status: str | None = None
     timestamp: int | None = None
     account: Sku | Account | None = None
@@ -187,7 +199,7 @@ class Charge(msgspec.Struct):
     def changes(self, fact: Fact) -> tuple[Change, ...]:
         """The renewal of the order that the subscription began with, or of the subscription if that is not told."""
         told = self.subscription
-        origin = (told.initialOrderId if isinstance(told, Named) else None) or ref(told)
+        origin = (told.initialOrderId if isinstance(told, Begun) else None) or ref(told)
         if self.status not in (None, "successful"):
             return ()
         order = self.order if isinstance(self.order, Order) else Order(id=self.order)
@@ -205,7 +217,7 @@ class Subscription(msgspec.Struct):
     active: bool | None = None
     changed: int | None = None
     live: bool | None = None
-    product: Ref = None
+    product: ProductRef = None
     sku: Sku | None = None
     quantity: Decimal | None = None
     account: Sku | Account | None = None

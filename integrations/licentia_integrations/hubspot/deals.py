@@ -24,6 +24,8 @@ class Event(msgspec.Struct):
     eventId: Id | None = None  # noqa: N815
     objectId: Id | None = None  # noqa: N815
     fromObjectId: Id | None = None  # noqa: N815
+    newObjectId: Id | None = None  # noqa: N815 - what two objects were merged into
+    primaryObjectId: Id | None = None  # noqa: N815
     objectTypeId: str | None = None  # noqa: N815
     fromObjectTypeId: str | None = None  # noqa: N815
     associationType: str | None = None  # noqa: N815
@@ -31,8 +33,11 @@ class Event(msgspec.Struct):
 
     def identity(self) -> str:
         """What is the same when the event is sent again."""
-        whose = id_text(self.objectId or self.fromObjectId)
+        whose = id_text(self._whose())
         return f"{id_text(self.eventId)}/{self.occurredAt}/{self.subscriptionType}/{whose}"
+
+    def _whose(self) -> Id | None:
+        return self.objectId or self.fromObjectId or self.newObjectId or self.primaryObjectId
 
     def change(self) -> Change | None:
         """Where to ask for the deal; None if the event is about something else."""
@@ -42,7 +47,7 @@ class Event(msgspec.Struct):
             return None
         if happened == "associationChange" and not (self.associationType or "DEAL_TO_").startswith("DEAL_TO_"):
             return None
-        number = required(self.objectId or self.fromObjectId, "The deal's id")
+        number = required(self._whose(), "The deal's id")
         if not (number.isascii() and number.isdigit() and len(number) <= 20):
             raise odd("the deal's id is no number")
         version = min(max(self.occurredAt or 0, 0), LARGEST)

@@ -35,6 +35,7 @@ ACKNOWLEDGED = (
 
 MAX_BYTES = 2_000_000
 MAX_NOTIFICATIONS = 100
+SANDBOX = re.compile(r"\.(sandbox|scratch|cs\d{1,4})\.my\.salesforce\.com\Z|\Acs\d{1,4}\.salesforce\.com\Z")
 RECORD_ID = re.compile(r"[A-Za-z0-9]{15}([A-Za-z0-9]{3})?")
 PREFIXES = {"006": "Opportunity", "801": "Order", "802": "OrderItem", "00k": "OpportunityLineItem"}
 """The first characters of a record's id tell its object, where the sender leaves `xsi:type` out."""
@@ -110,12 +111,12 @@ def read_message(body: bytes) -> Message:
 
 
 def is_sandbox(url: str) -> bool:
-    """Whether an address is that of a sandbox; nobody pays there."""
+    """Whether an address is that of a sandbox or a scratch organization, also before 2022; nobody pays there."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
         return False
-    return host.endswith(".sandbox.my.salesforce.com")
+    return SANDBOX.search(host) is not None
 
 
 def _notification(given: etree._Element) -> Notification:

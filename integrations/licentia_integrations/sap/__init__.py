@@ -39,9 +39,16 @@ ORIGIN = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
 
 
 class Told(msgspec.Struct):
-    """What tells the kinds of JSON apart: an answer of OData has `d`, an event the version of its form."""
+    """What tells the kinds of JSON apart.
+
+    An answer of OData V2 has `d`, a list of V4 `value`, an event the version of its form; middleware may send a
+    document bare.
+    """
 
     d: Wrapped | list[Wrapped] | None = None
+    value: list[Wrapped] | None = None
+    SalesOrder: Any = None
+    CustomerReturn: Any = None
     specversion: str | None = None
     cloudEventsVersion: str | None = None  # noqa: N815 - the name in CloudEvents 0.1
 
@@ -91,9 +98,12 @@ class Sap(Connector, Handshake, Fetching, Polling, WriteBack):
         events = self._events(delivery)
         if events is not None:
             return tuple(change for each in events if (change := each.change()))
-        answer = read(delivery.body, Told, "answer of SAP").d
+        told = read(delivery.body, Told, "answer of SAP")
+        answer = told.value if told.d is None else told.d
+        if answer is None and (told.SalesOrder or told.CustomerReturn):
+            answer = read(delivery.body, Wrapped, "document of SAP")
         if answer is None:
-            raise odd("it is neither an IDoc nor an event nor an answer of OData V2")
+            raise odd("it is neither an IDoc nor an event nor an answer of OData")
         wrapped = answer if isinstance(answer, list) else [answer]
         documents = [each for one in wrapped for each in one.documents()]
         return tuple(change for each in documents for change in each.changes(self.known, delivery.pointer))

@@ -22,6 +22,9 @@ from licentia_integrations.shops import numbers
 
 MAX_BYTES = 8 * 1024 * 1024
 ROOT = re.compile(r"ORDERS0[1-5]|(ORDERS|ORDCHG|ORDRSP)(\.ORDERS0[1-5])?")
+EXTENDED = re.compile(r"ORDERS0[1-5]")
+"""The type that a company has extended; its root is called by the extension then."""
+
 ORDER_CANCELLED = ITEM_CANCELLED = "003"
 ORDER_CHANGED = "004"
 ITEM_RETURNED = "093"
@@ -43,10 +46,18 @@ def read_idocs(body: bytes) -> list[etree._Element]:
         raise InvalidRequest(error.detail) from None
     for element in root.iter():
         element.tag = etree.QName(element).localname  # SAP writes no namespaces, middleware sometimes does
+    inner = root.find("Body/*") if root.tag == "Envelope" else None  # SAP's port XML HTTP can put it into SOAP
+    root = root if inner is None else inner
     found = root.findall("IDOC")
-    if not (ROOT.fullmatch(root.tag) and found):
+    if not found or not (ROOT.fullmatch(root.tag) or all(_extends(each, root.tag) for each in found)):
         raise odd("it is no IDoc of the type ORDERS05")
     return found
+
+
+def _extends(idoc: etree._Element, name: str) -> bool:
+    """Whether an IDoc is an extension of this name of a type of orders."""
+    basic = EXTENDED.fullmatch(_text(idoc, "EDI_DC40/IDOCTYP"))
+    return bool(basic) and _text(idoc, "EDI_DC40/CIMTYP") == name
 
 
 def identity(idoc: etree._Element) -> str:
@@ -86,10 +97,12 @@ def _change(idoc: etree._Element, return_types: Collection[str]) -> Change:
 
 def _line(item: etree._Element) -> Line:
     line_id = identifier(_text(item, "POSEX"), "A line's number (POSEX)")
-    article = {_text(each, "QUALF"): _text(each, "IDTNR") for each in item.findall("E1EDP19")}
+    told = item.findall("E1EDP19")
+    article = {_text(each, "QUALF"): _text(each, "IDTNR_LONG") or _text(each, "IDTNR") for each in told}
     known = [article.get(each, "") for each in (SELLERS, EANS, BUYERS)]
+    known.append(_text(item, "MATNR_LONG") or _text(item, "MATNR"))
     shown = [number.lstrip("0") for number in known if number.isdigit()]
-    all_known = numbers(*known, *shown, _text(item, "MATNR"))
+    all_known = numbers(*known, *shown)
     gone = _text(item, "ACTION") == ITEM_CANCELLED or _text(item, "ABGRU")
     return Line(
         line_id=line_id,

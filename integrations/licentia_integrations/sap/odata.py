@@ -15,7 +15,7 @@ from licentia.connectors import Change, ChangeKind, Line, Short
 from licentia_integrations.incoming import customer, identifier
 from licentia_integrations.remote import odd
 from licentia_integrations.sap.settings import SapSettings
-from licentia_integrations.shops import counted, numbers
+from licentia_integrations.shops import counted, milliseconds, numbers
 
 DATE = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
 ALL_REJECTED = "C"
@@ -128,6 +128,6 @@ class Wrapped(Document):
 
 
 def date(text: str | None) -> int:
-    """A time of OData V2 in milliseconds since 1970; 0 if there is none. The offset is for display only."""
+    """A time of OData V2 or V4 in milliseconds since 1970; 0 if there is none. V2 has an offset for display only."""
     told = DATE.fullmatch(text or "")
-    return max(0, int(told[1])) if told else 0
+    return max(0, int(told[1])) if told else milliseconds(text)

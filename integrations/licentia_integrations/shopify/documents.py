@@ -6,6 +6,7 @@ Fields are those of shopify.dev/docs/api/admin-rest, resources Order and Refund,
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -50,7 +51,7 @@ class Property(msgspec.Struct):
     """What a buyer chose with a line."""
 
     name: str | None = None
-    value: str | int | float | bool | None = None
+    value: Any = None
 
 
 class Item(msgspec.Struct):
@@ -111,25 +112,26 @@ class Document(msgspec.Struct):
     contact_email: str | None = None
     customer: Buyer | None = None
     billing_address: Address | None = None
+    refunds: list[Refund] | None = None
 
     def changes(self) -> tuple[Change, ...]:
-        """What the order means now."""
+        """What the order means now; its refunds as well, where not all of it is gone anyway."""
         kind = "cancelled" if self.cancelled_at else KINDS.get(self.financial_status or "")
         if kind is None:
             return ()
         number = required(self.id, "The order's id")
-        return (
-            Change(
-                kind=kind,
-                order_number=number,
-                version=milliseconds(self.updated_at),
-                full_snapshot=True,
-                customer=self._buyer(),
-                lines=tuple(item.line(required(item.id, "A line's id"), item.quantity) for item in self.line_items),
-                origin=number if kind == "returned" else None,
-                test=bool(self.test),
-            ),
+        state = Change(
+            kind=kind,
+            order_number=number,
+            version=milliseconds(self.updated_at),
+            full_snapshot=True,
+            customer=self._buyer(),
+            lines=tuple(item.line(required(item.id, "A line's id"), item.quantity) for item in self.line_items),
+            origin=number if kind == "returned" else None,
+            test=bool(self.test),
         )
+        refunds = self.refunds or () if kind == "placed" else ()
+        return (state, *(change for each in refunds for change in each.changes(self.id)))
 
     def _buyer(self) -> Customer | None:
         buyer, address = self.customer or Buyer(), self.billing_address or Address()
@@ -155,13 +157,13 @@ class Transaction(msgspec.Struct):
 class Refund(msgspec.Struct):
     """A refund."""
 
-    refund_line_items: list[Returned]
+    refund_line_items: list[Returned] | None = None
     id: Id | None = None
     order_id: Id | None = None
     created_at: str | None = None
     transactions: list[Transaction] | None = None
 
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self, order: Id | None = None) -> tuple[Change, ...]:
         """What comes back of an order; nothing if only money does, or if all payments back have failed."""
         paid_back = self.transactions or []
         failed = [each for each in paid_back if each.status in ("failure", "error")]
@@ -173,7 +175,7 @@ class Refund(msgspec.Struct):
                 order_number=required(self.id, "The refund's id"),
                 version=milliseconds(self.created_at),
                 lines=tuple(map(_line, self.refund_line_items)),
-                origin=required(self.order_id, "The id of the refund's order"),
+                origin=required(self.order_id or order, "The id of the refund's order"),
                 test=any(each.test for each in paid_back),
             ),
         )

@@ -122,16 +122,9 @@ class OrderNode(msgspec.Struct, rename="camel"):
     billing_address: Address | None = None
 
     def changes(self) -> tuple[Change, ...]:
-        """What the order means now; its refunds as well, where not all of it is gone anyway."""
-        state = self._document().changes()
-        if not any(change.kind == "placed" for change in state):
-            return state
-        returned = (each.refund(self.legacy_resource_id).changes() for each in self.refunds)
-        return state + tuple(change for changes in returned for change in changes)
-
-    def _document(self) -> Document:
+        """What the order means now, and its refunds."""
         buyer = self.customer
-        return Document(
+        document = Document(
             line_items=[each.item() for each in self.line_items],
             id=self.legacy_resource_id,
             financial_status=(self.display_financial_status or "").lower(),
@@ -141,7 +134,9 @@ class OrderNode(msgspec.Struct, rename="camel"):
             email=self.email,
             customer=Buyer(buyer.legacy_resource_id, buyer.first_name, buyer.last_name) if buyer else None,
             billing_address=self.billing_address,
+            refunds=[each.refund(self.legacy_resource_id) for each in self.refunds],
         )
+        return document.changes()
 
 
 def number(gid: str) -> str:

@@ -18,12 +18,29 @@ from licentia_integrations.shops import Key, Sku, counted, merged, numbers, requ
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known beside the document: `begun` that the event is its beginning, `whole` that its list was fetched."""
+    """What is known beside the document.
+
+    Attributes:
+        version: a time in milliseconds: of the event, or when the document came.
+        begun: the event is its beginning.
+        alone: it came without an event.
+        whole: its list was fetched.
+    """
 
     version: int
     test: bool = False
     begun: bool = False
+    alone: bool = False
     whole: bool = False
+
+    def dated(self, seconds: int | None) -> Fact:
+        """The fact, of the time that a document tells, if it came alone.
+
+        A checkout or an invoice tells what was bought then, however late it is asked for; what the subscription
+        became since must stay newer.
+        """
+        told = self.alone and seconds is not None and seconds > 0
+        return msgspec.structs.replace(self, version=min(self.version, (seconds or 0) * 1000)) if told else self
 
 
 class Named(msgspec.Struct):
@@ -179,6 +196,7 @@ class Session(msgspec.Struct):
     customer_details: Details | None = None
     customer_email: str | None = None
     livemode: bool | None = None
+    created: int | None = None
     line_items: Items | None = None
 
     def changes(self, fact: Fact) -> tuple[Change, ...]:
@@ -188,7 +206,7 @@ class Session(msgspec.Struct):
         number = ref(self.invoice) or ref(self.payment_intent) or self.id
         told = self.customer_details or Details()
         buyer = customer(ref(self.customer), told.name or told.business_name, told.email or self.customer_email)
-        fact = msgspec.structs.replace(fact, test=fact.test or self.livemode is False)
+        fact = msgspec.structs.replace(fact.dated(self.created), test=fact.test or self.livemode is False)
         place, subscription = "checkout/sessions", ref(self.subscription)
         if subscription:
             origin = ref(self.invoice) or None
@@ -211,17 +229,29 @@ class Subscription(msgspec.Struct):
     collection_method: str | None = None
     customer: Ref = None
     livemode: bool | None = None
+    ended_at: int | None = None
     items: Items | None = None
+    plan: Price | None = None
+    quantity: Decimal | None = None
 
     def changes(self, fact: Fact) -> tuple[Change, ...]:
         """The order as it is now, or that it is no more."""
         unpaid = fact.begun and self.collection_method == "send_invoice"
         if unpaid or (self.status not in KEPT and self.status not in LOST):
             return ()
-        fact = msgspec.structs.replace(fact, test=fact.test or self.livemode is False)
         kind: ChangeKind = "changed" if self.status in KEPT else "cancelled"
+        fact = fact.dated(self.ended_at) if kind == "cancelled" else fact
+        fact = msgspec.structs.replace(fact, test=fact.test or self.livemode is False)
         buyer = customer(ref(self.customer), None, None)
-        return change(kind, "subscriptions", self.id, self.id, self.items, fact, customer=buyer)
+        alone = [Item(plan=self.plan, quantity=self.quantity)] if self.plan else []  # before there were items
+        items = self.items or (Items(alone) if alone or kind == "cancelled" else None)
+        return change(kind, "subscriptions", self.id, self.id, items, fact, customer=buyer)
+
+
+class Times(msgspec.Struct):
+    """When an invoice became what, in seconds since 1970."""
+
+    paid_at: int | None = None
 
 
 class Invoice(msgspec.Struct):
@@ -229,6 +259,7 @@ class Invoice(msgspec.Struct):
 
     id: Key
     status: str | None = None
+    paid: bool | None = None
     billing_reason: str | None = None
     subscription: Ref = None
     parent: Parent | None = None
@@ -237,20 +268,29 @@ class Invoice(msgspec.Struct):
     customer_name: str | None = None
     customer_email: str | None = None
     livemode: bool | None = None
+    created: int | None = None
+    status_transitions: Times | None = None
     lines: Items | None = None
 
     def changes(self, fact: Fact) -> tuple[Change, ...]:
-        """What was paid: the beginning of a subscription, a renewal, or an order of its own."""
+        """What was paid: the beginning of a subscription, a renewal, or an order of its own.
+
+        Before 2018 there was no reason: an invoice of a subscription renews it then, which never licenses it twice.
+        """
         reason = self.billing_reason or ""
-        if self.status != "paid" or reason in ("subscription_update", "subscription_threshold"):
+        if (self.status or ("paid" if self.paid else "")) != "paid" or reason in (
+            "subscription_update",
+            "subscription_threshold",
+        ):
             return ()
         details = (self.parent.subscription_details if self.parent else None) or ItemDetails()
         subscription = ref(self.subscription) or ref(details.subscription)
-        fact = msgspec.structs.replace(fact, test=fact.test or self.livemode is False)
+        paid = (self.status_transitions.paid_at if self.status_transitions else None) or self.created
+        fact = msgspec.structs.replace(fact.dated(paid), test=fact.test or self.livemode is False)
         buyer = customer(ref(self.customer), self.customer_name, self.customer_email)
         if subscription and reason == "subscription_create":
             return begin("invoices", subscription, self.id, self.id, self.lines, fact, customer=buyer, origin=self.id)
-        renews = subscription and reason in ("subscription_cycle", "subscription")
+        renews = subscription and reason in ("subscription_cycle", "subscription", "")
         kind: ChangeKind = "renewed" if renews else "placed"
         origin = subscription if renews else ref(self.payment_intent) or None
         return change(kind, "invoices", self.id, self.id, self.lines, fact, customer=buyer, origin=origin)

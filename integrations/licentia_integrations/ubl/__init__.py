@@ -121,8 +121,9 @@ def _document(body: bytes) -> etree._Element:
 
 def _buyer(document: etree._Element) -> Customer | None:
     """The buyer; Peppol knows it by its endpoint, as `0088:7300010000001`."""
-    party = document.find("cac:BuyerCustomerParty/cac:Party", NS)
-    if party is None:
+    buyer = document.find("cac:BuyerCustomerParty", NS)
+    party = None if buyer is None else buyer.find("cac:Party", NS)
+    if buyer is None or party is None:
         return None
     ids = [
         f"{found.get('schemeID')}:{text}" if path == "cbc:EndpointID" and found.get("schemeID") else text
@@ -132,6 +133,7 @@ def _buyer(document: etree._Element) -> Customer | None:
     ]
     names = texts(party, "cac:PartyName/cbc:Name", "cac:PartyLegalEntity/cbc:RegistrationName", "cac:Contact/cbc:Name")
     name = next(names, "")
+    ids += texts(buyer, "cbc:SupplierAssignedAccountID", "cbc:CustomerAssignedAccountID")
     return customer(next(iter(ids), "") or name[:200], name, next(texts(party, "cac:Contact/cbc:ElectronicMail"), ""))
 
 

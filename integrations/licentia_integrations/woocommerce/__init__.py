@@ -25,7 +25,7 @@ from licentia_integrations.changed import cursor_of, positions
 from licentia_integrations.incoming import secrets_of, settings_of
 from licentia_integrations.offsets import ByOffset
 from licentia_integrations.shops import read, required
-from licentia_integrations.woocommerce.documents import Deleted, Document, Refund, Renewal
+from licentia_integrations.woocommerce.documents import Deleted, Document, Refund, Renewal, Wrapped
 from licentia_integrations.woocommerce.rest import Rest
 from licentia_integrations.woocommerce.settings import WooCommerceSettings
 
@@ -74,7 +74,8 @@ class WooCommerce(Connector, Handshake, Fetching, Polling, WriteBack):
         if event == "deleted":
             number = required(read(delivery.body, Deleted, "deleted order").id, "The order's id")
             return (Change(kind="cancelled", order_number=number),)
-        found = read(delivery.body, Document, "order of WooCommerce").changes(self.shop.paid_statuses)
+        body = read(delivery.body, Wrapped, "order of WooCommerce").order or delivery.body
+        found = read(body, Document, "order of WooCommerce").changes(self.shop.paid_statuses)
         return tuple(map(self._pointed, found)) if self.connected else found
 
     def _pointed(self, change: Change) -> Change:

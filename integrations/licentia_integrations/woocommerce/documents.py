@@ -1,6 +1,7 @@
 """Orders and refunds as the REST API of WooCommerce (wc/v3) writes them, and what they mean.
 
-Fields are those of developer.woocommerce.com/docs/apis/rest-api/v3, orders and order refunds.
+Fields are those of developer.woocommerce.com/docs/apis/rest-api/v3, orders and order refunds; a webhook may be set to
+an older version of the API, of which the oldest have other names and put the order into an object.
 """
 
 from __future__ import annotations
@@ -27,9 +28,18 @@ class Meta(msgspec.Struct):
     value: Any = None
 
 
-def noted(notes: list[Meta] | None, key: str) -> Any:
+Notes = list[Meta] | dict[str, Meta] | None
+"""PHP writes a list that has lost its first entry as an object."""
+
+
+def notes_of(notes: Notes) -> list[Meta]:
+    """The notes."""
+    return list(notes.values()) if isinstance(notes, dict) else notes or []
+
+
+def noted(notes: Notes, key: str) -> Any:
     """What is noted under a key."""
-    return next((each.value for each in notes or () if each.key == key), None)
+    return next((each.value for each in notes_of(notes) if each.key == key), None)
 
 
 class Item(msgspec.Struct):
@@ -40,11 +50,13 @@ class Item(msgspec.Struct):
     product_id: Id | None = None
     variation_id: Id | None = None
     sku: Sku | None = None
-    meta_data: list[Meta] | None = None
+    meta_data: Notes = None
+    meta: Notes = None
 
     def line(self, line_id: str) -> Line:
         """The line of a change; a refund has negative quantities."""
-        chosen = {each.key: each.value for each in self.meta_data or () if each.key and not each.key.startswith("_")}
+        notes = notes_of(self.meta_data) or notes_of(self.meta)
+        chosen = {each.key: each.value for each in notes if each.key and not each.key.startswith("_")}
         return Line(
             line_id=line_id,
             sku=self.sku or "",
@@ -75,6 +87,12 @@ class Deleted(msgspec.Struct):
     id: Id
 
 
+class Wrapped(msgspec.Struct):
+    """An order of the oldest versions."""
+
+    order: msgspec.Raw = msgspec.Raw()
+
+
 class Document(msgspec.Struct):
     """An order."""
 
@@ -83,9 +101,12 @@ class Document(msgspec.Struct):
     id: Id | None = None
     customer_id: Id | None = None
     billing: Billing | list[Any] | None = None
+    billing_address: Billing | list[Any] | None = None
     date_modified_gmt: str | None = None
+    date_modified: str | None = None
+    updated_at: str | None = None
     date_paid_gmt: str | None = None
-    meta_data: list[Meta] | None = None
+    meta_data: Notes = None
     refunds: list[Mention] | None = None
 
     def changes(self, paid: Collection[str]) -> tuple[Change, ...]:
@@ -105,12 +126,13 @@ class Document(msgspec.Struct):
         return ()
 
     def _change(self, number: str, kind: Any, origin: str | None) -> Change:
-        told = self.billing if isinstance(self.billing, Billing) else Billing()
+        payer = self.billing or self.billing_address
+        told = payer if isinstance(payer, Billing) else Billing()
         name = " ".join(filter(None, (told.first_name, told.last_name))) or told.company
         return Change(
             kind=kind,
             order_number=number,
-            version=milliseconds(self.date_modified_gmt),
+            version=milliseconds(self.date_modified_gmt or self.updated_at or self.date_modified),
             full_snapshot=True,
             customer=customer(id_text(self.customer_id), name, told.email),
             lines=tuple(item.line(required(item.id, "A line's id")) for item in self.line_items),

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+from connector_lab import SHARED, Walk
+from vendor import PATIENCE
 
 from licentia.connectors import Delivery, Outcome
 from licentia.errors import Unavailable
@@ -21,8 +23,8 @@ from licentia_integrations.sap import Sap
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[2]
 MODULES = CHECKOUT / ".venv-interop" / "node_modules"
-SHARED = CHECKOUT.parent / "shared" / "data" / "orders" / "sap"
-METADATA = SHARED / "API_SALES_ORDER_SRV.edmx"
+REAL = SHARED / "sap"
+METADATA = REAL / "API_SALES_ORDER_SRV.edmx"
 TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
 EVENT = {
     "specversion": "1.0",
@@ -35,7 +37,7 @@ EVENT = {
 
 def rows(folder: Path) -> None:
     """The rows of the mock: the real order, its lines, another order, and a text of that one."""
-    order = json.loads((SHARED / "odata_v2_SalesOrderExpandItems.json").read_bytes())["d"]["results"][0]
+    order = json.loads((REAL / "odata_v2_SalesOrderExpandItems.json").read_bytes())["d"]["results"][0]
     lines = order["to_Item"]["results"]
 
     def plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +94,7 @@ async def sap(mock: str) -> AsyncIterator[Sap]:
 async def text(mock: str, number: str) -> str:
     """The text of an order as the system has it."""
     key = f"SalesOrder='{number}',Language='EN',LongTextID='ZLIC'"
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         reply = await client.get(f"{mock}/sap/opu/odata/sap/API_SALES_ORDER_SRV/A_SalesOrderText({key})?$format=json")
     return str(reply.json()["d"]["LongText"])
 
@@ -123,10 +125,12 @@ async def test_what_a_person_wrote_stays(mock: str, sap: Sap) -> None:
 
 async def test_a_poll_finds_each_order_once(sap: Sap) -> None:
     """The real filter and order are understood; what is found once is not found again from its cursor."""
-    page = await sap.poll("")
-    assert [sap.normalise(each)[0].order_number for each in page.deliveries] == ["4000043", "4000044"]
-    assert [sap.normalise(each)[0].version for each in page.deliveries] == [1130168212000, 1130168213000]
-    assert (await sap.poll(page.cursor)).deliveries == ()
+    walk = Walk(sap)
+    assert [(change.order_number, change.version) for change in await walk()] == [
+        ("4000043", 1130168212000),
+        ("4000044", 1130168213000),
+    ]
+    assert await walk() == []
 
 
 async def test_an_order_that_is_gone_is_nothing(sap: Sap) -> None:

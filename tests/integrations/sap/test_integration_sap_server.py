@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
-
-from licentia.services import chain
-
-_SPEC = importlib.util.spec_from_file_location("sap_gateway", Path(__file__).with_name("gateway.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-gateways = sys.modules["sap_gateway"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(gateways)
+import sap_gateway
+from vendor import Vendor, until
 
 SECRET = {"Authorization": "Bearer what the webhook of Event Mesh shows"}
 DAY = 1767225600000
 """The first of January 2026, in milliseconds."""
 
 
-def until(true: Callable[[], Any]) -> Any:
-    """What this says as soon as it says something."""
-    deadline = time.monotonic() + 20
-    while not (said := true()):
-        assert time.monotonic() < deadline, "it did not happen within 20 seconds"
-        time.sleep(0.02)
-    return said
-
-
-class Vendor:
-    """A vendor with an S/4HANA and a Licentia server."""
+class SapVendor(Vendor):
+    """A vendor with an S/4HANA."""
 
     def __init__(self, s4: Any, server: Any) -> None:
-        self.s4, self.server = s4, server
-        self.http = httpx.Client(base_url=server.url, timeout=30)
+        super().__init__(server, "sap")
+        self.s4 = s4
         self.events = 0
         self.sells("CAD")
-
-    def asks(self, method: str, path: str, scope: str = "admin", **body: Any) -> Any:
-        """An operation of the server."""
-        reply = self.http.request(method, path, json=body or None, headers=self.server.headers(scope))
-        assert reply.is_success, reply.text
-        return reply.json() if reply.content else None
-
-    def sells(self, sku: str) -> None:
-        """A product of one item."""
-        self.asks("PUT", f"/v1/products/{sku}", name=sku, items=[{"product_code": sku}])
 
     def tells(self, number: str, verb: str = "Changed", id: str = "") -> httpx.Response:
         """Event Mesh tells that something happened to a sales order."""
@@ -69,26 +41,19 @@ class Vendor:
         """What salespeople see in the order."""
         return str(self.s4.texts.get((number, "EN", "ZLIC"), ""))
 
-    def order(self, number: str) -> Any:
-        """The order as the server has it."""
-        return self.asks("GET", f"/v1/orders/sap/{number}", "sales")
-
 
 @pytest.fixture
-def vendor(serve: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendor]:
-    """The vendor, with no orders yet; the server looks around often, so that tests wait little."""
-    monkeypatch.setattr(chain, "LOOK", 0.05)
-    with gateways.running() as s4:
+def vendor(serve: Any) -> Iterator[SapVendor]:
+    """The vendor, with no orders yet."""
+    with sap_gateway.running() as s4:
         s4.now = DAY + 10_000
         api = {"url": s4.url, "user": "R", "password": "word"}
         known = {"secret": SECRET["Authorization"][7:], "poll_from": "2026-01-01", "text_id": "ZLIC", "api": api}
-        with serve(connector={"sap": known | {"poll_seconds": 0}}) as server:
-            made = Vendor(s4, server)
+        with serve(connector={"sap": known | {"poll_seconds": 0}}) as server, closing(SapVendor(s4, server)) as made:
             yield made
-            made.http.close()
 
 
-def test_an_event_ends_as_a_ticket_in_the_order(vendor: Vendor) -> None:
+def test_an_event_ends_as_a_ticket_in_the_order(vendor: SapVendor) -> None:
     """The broker asks first; the ticket stands in the order; the event again, and a change, keep that ticket."""
     asked = vendor.http.options("/connectors/sap", headers={"WebHook-Request-Origin": "eventmesh.example.com"})
     assert asked.status_code == 200
@@ -102,12 +67,13 @@ def test_an_event_ends_as_a_ticket_in_the_order(vendor: Vendor) -> None:
     vendor.s4.add("4800", DAY + 1)
     vendor.s4.documents["SalesOrder"]["4800"]["to_Item"]["results"][0]["RequestedQuantity"] = "8"
     vendor.tells("4800")
-    until(lambda: vendor.order("4800")["lines"][0]["quantity"] == 8)
+    until(lambda: vendor.quantity("4800") == 8)
+    until(vendor.settled)
     assert vendor.text("4800") == ticket
     assert vendor.s4.writes == 1
 
 
-def test_why_an_order_waits_stands_in_it_until_it_does_not(vendor: Vendor) -> None:
+def test_why_an_order_waits_stands_in_it_until_it_does_not(vendor: SapVendor) -> None:
     """An article that nobody knows is told to salespeople; when it is known, the ticket takes its place."""
     vendor.s4.texts[("4801", "EN", "ZLIC")] = "Call before delivery."
     vendor.s4.add("4801", DAY)
@@ -116,33 +82,32 @@ def test_why_an_order_waits_stands_in_it_until_it_does_not(vendor: Vendor) -> No
     until(lambda: "Licentia: " in vendor.text("4801"))
     assert "CAM" in vendor.text("4801")
     vendor.sells("CAM")
-    vendor.asks("POST", "/v1/replay", connector="sap")
+    vendor.replays()
     until(lambda: "Licentia: ticket " in vendor.text("4801"))
     first, own = vendor.text("4801").split("\n")
     assert first == "Call before delivery."
     assert own.startswith("Licentia: ticket ")
 
 
-def test_what_no_event_told_is_found_by_the_poll(vendor: Vendor) -> None:
+def test_what_no_event_told_is_found_by_the_poll(vendor: SapVendor) -> None:
     """An order whose event was lost, and a return, which take from and add to the same books as events do."""
     vendor.s4.add("4802", DAY)
-    vendor.asks("POST", "/v1/connectors/sap/poll")
+    vendor.polls()
     until(lambda: vendor.text("4802").startswith("Licentia: ticket "))
     vendor.s4.add("60000012", DAY + 5, "CustomerReturn", ReferenceSDDocument="4802")
     back = vendor.s4.documents["CustomerReturn"]["60000012"]["to_Item"]["results"][0]
     back |= {"ReferenceSDDocumentItem": "000010", "RequestedQuantity": "1"}
-    assert vendor.asks("POST", "/v1/connectors/sap/poll") == {"found": 1, "more": True}
-    until(lambda: vendor.order("4802")["lines"][0]["quantity"] == 2)
-    assert vendor.asks("POST", "/v1/connectors/sap/poll") == {"found": 0, "more": False}
+    assert vendor.polls() == {"found": 1, "more": True}
+    until(lambda: vendor.quantity("4802") == 2)
+    assert vendor.polls() == {"found": 0, "more": False}
 
 
-def test_an_s4_that_is_down_gets_its_ticket_later(vendor: Vendor) -> None:
+def test_an_s4_that_is_down_gets_its_ticket_later(vendor: SapVendor) -> None:
     """The event is taken all the same; order and ticket follow when the system is there again."""
     vendor.s4.down = 503
     vendor.s4.add("4803", DAY)
     assert vendor.tells("4803").status_code == 204
-    until(lambda: vendor.s4.asked)
-    time.sleep(0.1)
+    until(vendor.is_put_off)
     assert vendor.text("4803") == ""
     vendor.s4.down = 0
     until(lambda: vendor.text("4803").startswith("Licentia: ticket "))

@@ -2,68 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
-import httpx
+import loopback_shop
 import msgspec
+import shopify_shop
+import woocommerce_shop
+from vendor import Vendor, until
 
-from licentia.contract import BY_NAME, parse
 from licentia.crypto.webhooks import signature_text
-from licentia.services.identity import OPERATOR
 
-CONTRACT = Path(__file__).parents[2] / "contract"
 SECRET = "hush"
 
 
-def load(name: str) -> Any:
-    """A module of the contract tests."""
-    spec = importlib.util.spec_from_file_location(name, CONTRACT / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-loopback = load("loopback_shop")
-woo = load("woocommerce_shop")
-load("graphql_shop")
-shopify = load("shopify_shop")
-
-
-class Vendor:
-    """The operator of a server whose orders come from the connection `name`."""
+class ShopVendor(Vendor):
+    """A vendor with a shop, whose webhooks are signed in a header."""
 
     def __init__(self, server: Any, name: str, header: str) -> None:
-        self._server, self._name, self._header = server, name, header
-        items = [{"product_code": "cad", "expires_at": "2030-01-01T00:00:00Z", "renewal_days": 365}]
-        self("PutProduct", sku="acme-cad", name="Acme CAD", items=items)
-
-    def __call__(self, name: str, /, **members: Any) -> Any:
-        """What an operation answers."""
-        operation = BY_NAME[name]
-        return self._server.run(self._server.application.call(operation, parse(operation, members), OPERATOR))
+        super().__init__(server, name)
+        self.header = header
+        self.sells("acme-cad", expires_at="2099-01-01T00:00:00Z", renewal_days=365)
 
     def take(self, told: object, **headers: str) -> None:
         """Take a webhook of the shop, signed."""
         body = msgspec.json.encode(told)
-        signed = {self._header: signature_text(SECRET.encode(), body, "base64")}
+        signed = {self.header: signature_text(SECRET.encode(), body, "base64")}
         signed |= {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = httpx.post(f"{self._server.url}/connectors/{self._name}", content=body, headers=signed)
-        assert answer.status_code == 204
-
-    def order(self, number: int) -> Any:
-        """An order of the shop."""
-        return self("GetOrder", source=self._name, order_number=str(number))
-
-    def seats(self, number: int) -> int:
-        """How many seats it has."""
-        return sum(license.quantity for license in self.order(number).licenses)
+        assert self.http.post(f"/connectors/{self.name}", content=body, headers=signed).status_code == 204
 
 
 def woo_order(number: int, status: str = "processing", **fields: Any) -> dict[str, Any]:
@@ -87,22 +53,16 @@ def shopify_order(number: int, **fields: Any) -> dict[str, Any]:
             "customer": {"id": 5, "first_name": "Ann", "last_name": "Acme"}, **fields}  # fmt: skip
 
 
-def until(condition: Callable[[], Any]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
 def test_a_woocommerce_shop_gets_tickets_and_is_followed(serve: Any) -> None:
     """Paid, told again, partly refunded, renewed, one that no webhook told, and cancelled."""
-    shop = woo.WooShop()
-    with loopback.listening(shop) as address:
+    shop = woocommerce_shop.WooShop()
+    with loopback_shop.listening(shop) as address:
         keys = {"url": f"{address}/shop", "consumer_key": "ck_1", "consumer_secret": "cs_1"}
         options = {"poll_seconds": 0, "poll_from": "2025-12-01"}
-        with serve(connector={"woocommerce": {"secret": SECRET, **keys, **options}}) as server:
-            vendor = Vendor(server, "woocommerce", "X-WC-Webhook-Signature")
+        with (
+            serve(connector={"woocommerce": {"secret": SECRET, **keys, **options}}) as server,
+            closing(ShopVendor(server, "woocommerce", "X-WC-Webhook-Signature")) as vendor,
+        ):
 
             def tell(number: int, status: str = "processing", **fields: Any) -> None:
                 shop.orders[number] = woo_order(number, status, **fields)
@@ -110,8 +70,9 @@ def test_a_woocommerce_shop_gets_tickets_and_is_followed(serve: Any) -> None:
 
             tell(1)
             until(lambda: shop.notes.get(1))
+            until(vendor.settled)
             ticket = shop.meta(1)["licentia_ticket"]
-            assert vendor.order(1).ticket == ticket
+            assert vendor.order(1)["ticket"] == ticket
 
             shop.refunds["orders/1/refunds/5001"] = woo_refund(1, 2)
             noted = shop.orders[1]["meta_data"]
@@ -119,16 +80,17 @@ def test_a_woocommerce_shop_gets_tickets_and_is_followed(serve: Any) -> None:
             tell(1, "completed", **later)
             until(lambda: vendor.seats(1) == 3)
 
-            before = vendor.order(1).licenses[0].expires_at
+            before = vendor.order(1)["licenses"][0]["expires_at"]
             shop.subscriptions[880] = 1
             tell(2, meta_data=[{"key": "_subscription_renewal", "value": "880"}])
-            until(lambda: vendor.order(1).licenses[0].expires_at > before)
+            until(lambda: vendor.order(1)["licenses"][0]["expires_at"] > before)
 
             shop.orders[3] = woo_order(3)
-            vendor("PollConnector", name="woocommerce")
+            vendor.polls()
             until(lambda: shop.notes.get(3))
             tell(3, "cancelled", date_modified_gmt="2026-01-06T10:00:00")
             until(lambda: vendor.seats(3) == 0)
+            until(vendor.settled)
 
             mailed = {number: [note for note in notes if note["customer_note"]] for number, notes in shop.notes.items()}
             assert {number: len(notes) for number, notes in mailed.items() if notes} == {1: 1, 3: 1}
@@ -137,12 +99,14 @@ def test_a_woocommerce_shop_gets_tickets_and_is_followed(serve: Any) -> None:
 
 def test_a_shopify_shop_gets_tickets_and_is_followed(serve: Any) -> None:
     """Paid, told again, partly refunded, one that no webhook told, and cancelled."""
-    shop = shopify.ShopifyShop()
-    with loopback.listening(shop) as address:
-        api = {"url": address, "password": shopify.TOKEN}
+    shop = shopify_shop.ShopifyShop()
+    with loopback_shop.listening(shop) as address:
+        api = {"url": address, "password": shopify_shop.TOKEN}
         options = {"poll_seconds": 0, "poll_from": "2025-12-01", "api": api}
-        with serve(connector={"shopify": {"secret": SECRET, **options}}) as server:
-            vendor = Vendor(server, "shopify", "X-Shopify-Hmac-Sha256")
+        with (
+            serve(connector={"shopify": {"secret": SECRET, **options}}) as server,
+            closing(ShopVendor(server, "shopify", "X-Shopify-Hmac-Sha256")) as vendor,
+        ):
 
             def tell(topic: str, told: dict[str, Any], id: str) -> None:
                 vendor.take(told, X_Shopify_Topic=topic, X_Shopify_Webhook_Id=id)
@@ -155,7 +119,7 @@ def test_a_shopify_shop_gets_tickets_and_is_followed(serve: Any) -> None:
             for id in ("a", "b", "b"):
                 tell("orders/paid", shop.orders["1"], id)
             until(lambda: field(1))
-            assert vendor.order(1).ticket == field(1)
+            assert vendor.order(1)["ticket"] == field(1)
             assert vendor.seats(1) == 5
 
             line = {"line_item_id": 10, "quantity": 2, "line_item": shop.orders["1"]["line_items"][0]}
@@ -166,11 +130,13 @@ def test_a_shopify_shop_gets_tickets_and_is_followed(serve: Any) -> None:
             changed = {"financial_status": "partially_refunded", "updated_at": "2026-01-05T11:00:00Z"}
             shop.orders["1"] = shopify_order(1, **changed, refunds=[back])
             shop.orders["2"] = shopify_order(2)
-            vendor("PollConnector", name="shopify")
+            vendor.polls()
             until(lambda: field(2))
+            until(vendor.settled)
             assert vendor.seats(1) == 3
 
             shop.orders["2"] = shopify_order(2, cancelled_at="2026-01-05T12:00:00Z", updated_at="2026-01-05T12:00:00Z")
             tell("orders/cancelled", shop.orders["2"], "d")
             until(lambda: vendor.seats(2) == 0)
+            until(vendor.settled)
             assert shop.writes == 2

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from loopback_shop import Request, Response, listening
+from vendor import PATIENCE, until
 
 from licentia.connectors import Delivery
 from licentia_integrations.tryton import Tryton
@@ -28,42 +29,27 @@ PASSWORD = "sells for Acme"
 
 
 class Doorbell:
-    """Takes what the module sends; `status` is what it answers, and `wait` is set while it does not answer at all."""
+    """Takes what the module sends; `status` is what it answers, and `wait` is set unless it does not answer at all."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.status = 204
         self.wait = threading.Event()
         self.wait.set()
-        self.rung: list[Delivery] = []
-        doorbell = self
+        self.requests: list[Request] = []
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                """Keep what came, and answer."""
-                body = self.rfile.read(int(self.headers["content-length"]))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                now = datetime.now(UTC)
-                doorbell.rung.append(Delivery(body=body, headers=headers, url=self.path, received_at=now))
-                doorbell.wait.wait(30)
-                with contextlib.suppress(OSError):  # who rang may have gone
-                    self.send_response_only(doorbell.status)
-                    self.send_header("Location", "/elsewhere")
-                    self.end_headers()
+    @property
+    def rung(self) -> list[Delivery]:
+        """What came."""
+        now = datetime.now(UTC)
+        return [
+            Delivery(body=each.body, headers=each.headers, url=each.path, received_at=now) for each in self.requests
+        ]
 
-            def log_message(self, *_: Any) -> None:
-                """Keep the output of the tests clean."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/connectors/tryton"
-
-    def close(self) -> None:
-        """Be gone."""
-        self.wait.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def answer(self, request: Request) -> Response:
+        """Answer as it shall."""
+        self.wait.wait(PATIENCE)
+        return Response(b"", self.status, {"location": "/elsewhere"})
 
 
 class Office:
@@ -100,17 +86,15 @@ class Office:
 
     def close(self) -> None:
         """Go home."""
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=PATIENCE)
 
 
 class Server:
     """`trytond` over the databases of a folder; it can be stopped, and started again at the same address."""
 
     def __init__(self, folder: Path, databases: int, settings: str = "") -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.folder, self.url, self._port = folder, f"http://127.0.0.1:{port}", port
+        self._port = port = a_port()
+        self.folder, self.url = folder, f"http://127.0.0.1:{port}"
         (folder / "trytond.conf").write_text(
             f"[database]\nuri = sqlite://\npath = {folder}\n[web]\nlisten = 127.0.0.1:{port}\n{settings}", "utf-8"
         )
@@ -122,7 +106,7 @@ class Server:
     def fresh(self) -> str:
         """The address of a copy of the database of the set-up that nobody has used, loaded by Tryton."""
         url = f"{self.url}/{self._spare.pop()}"
-        httpx.get(f"{url}/rest/model/res.user", timeout=60)  # a login would not load it
+        httpx.get(f"{url}/rest/model/res.user", timeout=PATIENCE)  # a login would not load it
         return url
 
     def start(self) -> None:
@@ -130,27 +114,35 @@ class Server:
         command = [str(FOLDER / "bin" / "trytond"), "-c", "trytond.conf", "-d", "first"]
         with (self.folder / "log").open("a") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
-        while True:
-            assert self._process.poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
-                return
-            time.sleep(0.05)
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, self.log()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), PATIENCE):
+            return True
+        return False
 
     def stop(self) -> None:
         """Stop it."""
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(PATIENCE)
 
     def log(self) -> str:
         """What it has said."""
         return (self.folder / "log").read_text("utf-8")
 
 
+def a_port() -> int:
+    """A free port that no client gets from the system, so that it stays free while the server is stopped."""
+    for port in random.sample(range(20_000, 32_000), 1_000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    pytest.fail("there is no free port")
+
+
 def key_of(url: str, office: Office, login: str = "licentia") -> str:
     """A key as the connector's page says: asked for, then let in by an administrator."""
-    asked = httpx.post(f"{url}/user/application/", json={"user": login, "application": "rest"}, timeout=30)
+    asked = httpx.post(f"{url}/user/application/", json={"user": login, "application": "rest"}, timeout=PATIENCE)
     office.validate(login)
     return str(asked.raise_for_status().json())
 
@@ -165,14 +157,16 @@ def installed() -> None:
 @pytest.fixture(scope="session")
 def _doorbell(installed: None) -> Iterator[Doorbell]:
     made = Doorbell()
-    yield made
-    made.close()
+    with listening(made) as address:
+        made.url = f"{address}/connectors/tryton"
+        yield made
+        made.wait.set()
 
 
 @pytest.fixture
 def doorbell(_doorbell: Doorbell) -> Doorbell:
     """Whom the module of Tryton rings at, all well and nothing rung."""
-    _doorbell.status, _doorbell.rung = 204, []
+    _doorbell.status, _doorbell.requests = 204, []
     _doorbell.wait.set()
     return _doorbell
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from connector_lab import Walk
 
 from licentia.connectors import Change, Outcome
 from licentia.errors import Unavailable
@@ -16,28 +17,10 @@ pytestmark = pytest.mark.slow
 TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
 
 
-class Poller:
-    """Asks again and again, as the server does."""
-
-    def __init__(self, connector: Tryton) -> None:
-        self.connector = connector
-        self.cursor = ""
-
-    async def __call__(self) -> list[Change]:
-        """What has changed since the last time."""
-        found: list[Change] = []
-        while (page := await self.connector.poll(self.cursor)).deliveries:
-            self.cursor = page.cursor
-            for delivery in page.deliveries:
-                found += self.connector.normalise(delivery)
-        self.cursor = page.cursor
-        return found
-
-
 @pytest.fixture
-def poll(tryton: Tryton) -> Poller:
+def poll(tryton: Tryton) -> Walk:
     """Polls from the beginning on."""
-    return Poller(tryton)
+    return Walk(tryton)
 
 
 def told(change: Change) -> tuple[str, str, dict[str, int], str | None]:
@@ -45,7 +28,7 @@ def told(change: Change) -> tuple[str, str, dict[str, int], str | None]:
     return change.kind, change.order_number, {line.sku: int(line.quantity) for line in change.lines}, change.origin
 
 
-async def test_a_sale_is_placed_when_it_is_confirmed(office: Any, poll: Poller) -> None:
+async def test_a_sale_is_placed_when_it_is_confirmed(office: Any, poll: Walk) -> None:
     """With its customer, and without a comment among the lines; once, and no draft, quotation or numberless one."""
     office.cancel_draft()
     office.quote_only("CAD")
@@ -58,13 +41,13 @@ async def test_a_sale_is_placed_when_it_is_confirmed(office: Any, poll: Poller) 
     assert await poll() == []
 
 
-async def test_a_dozen_is_sold_as_twelve(office: Any, poll: Poller) -> None:
+async def test_a_dozen_is_sold_as_twelve(office: Any, poll: Walk) -> None:
     """In Tryton's own unit of measure."""
     number = office.sell({"CAD": 2}, "Dozen")
     assert told((await poll())[0]) == ("placed", number, {"CAD": 24}, None)
 
 
-async def test_an_amendment_changes_the_same_sale(office: Any, poll: Poller) -> None:
+async def test_an_amendment_changes_the_same_sale(office: Any, poll: Walk) -> None:
     """Its line keeps its id, and its version has grown."""
     number = office.sell({"CAD": 5})
     (before,) = await poll()
@@ -76,7 +59,7 @@ async def test_an_amendment_changes_the_same_sale(office: Any, poll: Poller) -> 
     assert after.version > before.version
 
 
-async def test_a_return_names_its_sale(office: Any, poll: Poller) -> None:
+async def test_a_return_names_its_sale(office: Any, poll: Walk) -> None:
     """Made by Tryton's own wizard: another sale with negative quantities."""
     number = office.sell({"CAD": 5, "MAINT": 5})
     await poll()
@@ -86,7 +69,7 @@ async def test_a_return_names_its_sale(office: Any, poll: Poller) -> None:
     assert [change.order_number for change in changes[:-1]] == [number]
 
 
-async def test_a_complaint_ends_in_a_return_of_its_sale(office: Any, poll: Poller) -> None:
+async def test_a_complaint_ends_in_a_return_of_its_sale(office: Any, poll: Walk) -> None:
     """Though the return names the complaint, and the complaint a line."""
     number = office.sell({"CAD": 5})
     await poll()
@@ -94,7 +77,7 @@ async def test_a_complaint_ends_in_a_return_of_its_sale(office: Any, poll: Polle
     assert told((await poll())[-1]) == ("returned", back, {"CAD": 1}, number)
 
 
-async def test_a_sale_is_cancelled(office: Any, poll: Poller) -> None:
+async def test_a_sale_is_cancelled(office: Any, poll: Walk) -> None:
     """From a quotation; one that is confirmed but not processed goes back there first."""
     number = office.quote_only("CAD")
     assert await poll() == []
@@ -103,7 +86,7 @@ async def test_a_sale_is_cancelled(office: Any, poll: Poller) -> None:
     assert (change.kind, change.order_number) == ("cancelled", number)
 
 
-async def test_a_subscription_runs_and_is_told(office: Any, poll: Poller, tryton: Tryton) -> None:
+async def test_a_subscription_runs_and_is_told(office: Any, poll: Walk, tryton: Tryton) -> None:
     """By a number that no sale has, with the article of its service."""
     number = office.subscribe(3)
     assert [told(each) for each in await poll()] == [("placed", f"subscription/{number}", {"MAINT": 3}, None)]
@@ -113,7 +96,7 @@ async def test_a_subscription_runs_and_is_told(office: Any, poll: Poller, tryton
     assert [(each.kind, each.order_number) for each in await poll()] == [("cancelled", f"subscription/{number}")]
 
 
-async def test_a_line_that_a_script_writes_is_found(office: Any, poll: Poller) -> None:
+async def test_a_line_that_a_script_writes_is_found(office: Any, poll: Walk) -> None:
     """Though the time of the sale stands still."""
     number = office.sell({"CAD": 5})
     (before,) = await poll()
@@ -123,7 +106,7 @@ async def test_a_line_that_a_script_writes_is_found(office: Any, poll: Poller) -
     assert after.version > before.version
 
 
-async def test_what_came_of_it_stands_in_a_note(office: Any, poll: Poller, tryton: Tryton) -> None:
+async def test_what_came_of_it_stands_in_a_note(office: Any, poll: Walk, tryton: Tryton) -> None:
     """Unread until somebody looks, each once, and no change that the poll would find; people's notes stay."""
     number = office.sell({"CAD": 5})
     office.note(number, "Call them on Monday.")
@@ -173,7 +156,7 @@ async def test_tryton_may_be_down_for_a_while(tmp_path: Path, own_tryton: Any) -
     """What waits is told then, and nothing was lost."""
     server, office, settings = own_tryton(tmp_path)
     connector = Tryton("tryton", settings)
-    poll, number = Poller(connector), office.sell({"CAD": 5})
+    poll, number = Walk(connector), office.sell({"CAD": 5})
     await poll()
     office.amend(number, "CAD", 8)
     server.stop()
@@ -207,7 +190,7 @@ async def test_the_doorbell_rings_for_what_matters(office: Any, doorbell: Any, t
 async def _heard(tryton: Tryton, doorbell: Any) -> list[tuple[str, str]]:
     """What the rings since the last time mean, each once."""
     meant: dict[tuple[str, str], None] = {}
-    rung, doorbell.rung = doorbell.rung, []
+    rung, doorbell.requests = doorbell.rung, []
     assert len({delivery.headers["webhook-id"] for delivery in rung}) == len(rung)
     for delivery in rung:
         await tryton.authenticate(delivery)
@@ -228,11 +211,14 @@ def test_who_does_not_take_the_ring_breaks_no_sale(office: Any, doorbell: Any, t
 
 
 def test_who_does_not_answer_holds_no_sale_up(office: Any, doorbell: Any) -> None:
-    """Longer than three seconds."""
+    """Longer than three seconds, beside what a sale takes on this machine."""
+    started = time.monotonic()
+    office.sell({"CAD": 5})
+    usual = time.monotonic() - started
     doorbell.wait.clear()
     started = time.monotonic()
     number = office.sell({"CAD": 5})
-    assert time.monotonic() - started < 7
+    assert time.monotonic() - started < 4 + 4 * usual
     assert office.press("sale.sale", number) == "processing"
 
 

@@ -3,61 +3,45 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import shutil
 import socket
-import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import vendure_shop
+from loopback_shop import Request, Response, listening
 from standardwebhooks import Webhook
+from vendor import until
+from vendure_shop import SECRET
 
 from licentia.connectors import Delivery
 from licentia_integrations.calls import delivered
-
-_SPEC = importlib.util.spec_from_file_location("vendure_shop", Path(__file__).with_name("vendure_shop.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-vendure_shop = sys.modules["vendure_shop"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(vendure_shop)
-
-SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
 class Receiver:
     """Takes what the plugin sends, if it is signed; `status` is what it answers."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.status = 204
+        self.requests: list[Request] = []
         self.taken: list[Delivery] = []
         self.refused: list[str] = []
-        receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                Webhook(SECRET).verify(body, headers)
-                if receiver.status == 204:
-                    receiver.taken.append(msgspec.structs.replace(delivered(body, self.path), headers=headers))
-                else:
-                    receiver.refused.append(headers["webhook-id"])
-                self.send_response(receiver.status)
-                self.send_header("location", "/elsewhere")
-                self.end_headers()
-
-            def log_message(self, *arguments: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/connectors/shop"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+    def answer(self, request: Request) -> Response:
+        """Take it, or refuse it."""
+        Webhook(SECRET).verify(request.body, dict(request.headers))
+        status = self.status
+        if status == 204:
+            delivery = delivered(request.body, request.path)
+            self.taken.append(msgspec.structs.replace(delivery, headers=request.headers))
+        else:
+            self.refused.append(request.headers["webhook-id"])
+        return Response(b"", status, {"location": "/elsewhere"})
 
     def events(self, code: str) -> list[tuple[str, Delivery]]:
         """What was told of an order."""
@@ -66,16 +50,10 @@ class Receiver:
 
     def wait_for(self, code: str, *types: str) -> Delivery:
         """The last delivery about an order, once these events have come, in this order and no other."""
-        vendure_shop.until(lambda: len(self.events(code)) >= len(types))
+        until(lambda: len(self.events(code)) >= len(types))
         told = self.events(code)
         assert [kind for kind, _ in told] == list(types)
         return told[-1][1]
-
-    def close(self) -> None:
-        """Take no more."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 @pytest.fixture(scope="session")
@@ -95,12 +73,27 @@ def folder(catalogue: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(catalogue, tmp_path / "shop"))
 
 
+@contextlib.contextmanager
+def receiving() -> Iterator[Receiver]:
+    """Somebody who receives."""
+    made = Receiver()
+    with listening(made) as address:
+        made.url = f"{address}/connectors/shop"
+        yield made
+
+
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
     """Whom the plugin of `shop` tells."""
-    made = Receiver()
-    yield made
-    made.close()
+    with receiving() as made:
+        yield made
+
+
+@pytest.fixture
+def own_receiver() -> Iterator[Receiver]:
+    """Whom the plugin of a test's own shop tells; no other shop does."""
+    with receiving() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 import re
-import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
-
-from licentia.contract import BY_NAME, parse
-from licentia.services.identity import OPERATOR
+import vendure_shop
+from vendor import Vendor, until
+from vendure_shop import SECRET
 
 pytestmark = pytest.mark.slow
 
-SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 CANCEL = """mutation ($input: CancelOrderInput!) { cancelOrder(input: $input) { ... on ErrorResult { message } } }"""
-until = sys.modules["vendure_shop"].until
 
 
-class Desk:
-    """The operator of a server."""
-
-    def __init__(self, server: Any) -> None:
-        self._server = server
-
-    def __call__(self, name: str, /, **members: Any) -> Any:
-        """What an operation answers."""
-        operation = BY_NAME[name]
-        return self._server.run(self._server.application.call(operation, parse(operation, members), OPERATOR))
-
-    def seats(self, code: str) -> int:
-        """How many seats an order of the shop has."""
-        order = self("GetOrder", source="shop", order_number=code)
-        return sum(license.quantity for license in order.licenses)
-
-    def deliveries(self) -> list[Any]:
-        """What came from the shop."""
-        found: list[Any] = self("ListDeliveries", connector="shop").deliveries
-        return found
+@contextmanager
+def working(serve: Any, shop: Any, relay: Any = None, **settings: Any) -> Iterator[Vendor]:
+    """The vendor of a server that knows the shop; `relay` leads to it."""
+    api = {"url": shop.admin_url, "user": "superadmin", "password": "superadmin"}
+    known = {"plugin": "vendure", "secret": SECRET, "api": api, **settings}
+    with serve(connector={"shop": known}) as server, closing(Vendor(server, "shop")) as vendor:
+        if relay is not None:
+            address = urlsplit(server.url)
+            relay.target = (address.hostname, address.port)
+        yield vendor
 
 
 def fields(shop: Any, code: str) -> dict[str, str | None]:
@@ -51,62 +39,52 @@ def fields(shop: Any, code: str) -> dict[str, str | None]:
 
 def test_an_order_that_is_paid_ends_with_its_ticket(folder: Path, relay: Any, serve: Any) -> None:
     """A ticket for it; nothing for a repeat; later if the server was down; a problem that goes; and a cancellation."""
-    with sys.modules["vendure_shop"].running(folder, relay.url, SECRET) as shop:
-        api = {"url": shop.admin_url, "user": "superadmin", "password": "superadmin"}
-        settings = {"plugin": "vendure", "secret": SECRET, "api": api, "poll_seconds": 3600}
-        with serve(connector={"shop": settings}) as server:
-            address = urlsplit(server.url)
-            relay.target = (address.hostname, address.port)
-            desk = Desk(server)
-            desk("PutProduct", sku="acme-cad", name="Acme CAD", items=[{"product_code": "cad"}])
+    with vendure_shop.running(folder, relay.url, SECRET) as shop:
+        with working(serve, shop, relay, poll_seconds=3600) as vendor:
+            vendor.sells("acme-cad")
             code = shop.buy(("acme-cad", 5))
             until(lambda: fields(shop, code)["licentiaTicket"])
             ticket = fields(shop, code)["licentiaTicket"]
-            assert desk("GetOrder", source="shop", order_number=code).ticket == ticket
-            assert desk.seats(code) == 5
+            assert vendor.order(code)["ticket"] == ticket
+            assert vendor.seats(code) == 5
 
-            before, order = [each.delivery_id for each in desk.deliveries()], shop.order(code)
+            until(vendor.settled)
+            before, order = [each["delivery_id"] for each in vendor.deliveries()], shop.order(code)
             head, _, body = bytes(relay.sent[0]).partition(b"\r\n\r\n")
             told = re.findall(r"^(webhook-[a-z]+): ([^\r]*)", head.decode(), re.MULTILINE)
-            again = httpx.post(f"{server.url}/connectors/shop", content=body, headers=dict(told))
-            assert again.status_code == 204
-            assert [each.delivery_id for each in desk.deliveries()] == before
+            assert vendor.http.post("/connectors/shop", content=body, headers=dict(told)).status_code == 204
+            assert [each["delivery_id"] for each in vendor.deliveries()] == before
             assert shop.order(code) == order
 
             doc = shop.buy(("acme-doc", 1))
             until(lambda: fields(shop, doc)["licentiaProblem"])
             assert "acme-doc" in (fields(shop, doc)["licentiaProblem"] or "")
-            desk("PutProduct", sku="acme-doc", name="Acme Doc", items=[{"product_code": "doc"}])
-            desk("ReplayDeliveries", connector="shop")
+            vendor.sells("acme-doc")
+            vendor.replays()
             until(lambda: fields(shop, doc)["licentiaTicket"])
             assert fields(shop, doc)["licentiaProblem"] is None
 
             other = shop.buy(("acme-cad", 1))
             until(lambda: fields(shop, other)["licentiaTicket"])
             shop.admin(CANCEL, input={"orderId": shop.order(other)["id"], "reason": "no"})
-            until(lambda: desk.seats(other) == 0)
+            until(lambda: vendor.seats(other) == 0)
         late = shop.buy(("acme-cad", 2))
         assert shop.order(late)["state"] == "PaymentSettled"
-        with serve(connector={"shop": settings}) as server:
-            address = urlsplit(server.url)
-            relay.target = (address.hostname, address.port)
-            desk = Desk(server)
+        with working(serve, shop, relay, poll_seconds=3600) as vendor:
             until(lambda: fields(shop, late)["licentiaTicket"])
-            assert desk.seats(late) == 2
-            assert desk.seats(code) == 5
+            assert vendor.seats(late) == 2
+            assert vendor.seats(code) == 5
             assert fields(shop, code)["licentiaTicket"] == ticket
 
 
 def test_what_nobody_told_is_polled(folder: Path, serve: Any) -> None:
     """A shop without the plugin gets its tickets as notes."""
-    with sys.modules["vendure_shop"].running(folder) as shop:
+    with vendure_shop.running(folder) as shop:
         code = shop.buy(("acme-cad", 3))
-        api = {"url": shop.admin_url, "user": "superadmin", "password": "superadmin"}
-        with serve(connector={"shop": {"plugin": "vendure", "secret": SECRET, "api": api}}) as server:
-            desk = Desk(server)
-            desk("PutProduct", sku="acme-cad", name="Acme CAD", items=[{"product_code": "cad"}])
+        with working(serve, shop) as vendor:
+            vendor.sells("acme-cad")
             until(lambda: shop.notes(code))
-            while desk.deliveries()[0].state == "parked":
-                desk("ReplayDeliveries", connector="shop")
+            while vendor.deliveries()[0]["state"] == "parked":
+                vendor.replays()
             until(lambda: any(public for _, public in shop.notes(code)))
-            assert desk.seats(code) == 3
+            assert vendor.seats(code) == 3

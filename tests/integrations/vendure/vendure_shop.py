@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from vendor import PATIENCE
 
 HERE = Path(__file__).parent
 MODULES = HERE.parents[2] / ".venv-interop" / "vendure" / "node_modules"
-PATIENCE = 60.0
-"""Seconds in which a shop has told what happened."""
+SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 LOGIN = """mutation {
   login(username: "superadmin", password: "superadmin", rememberMe: true) { ... on CurrentUser { identifier } }
@@ -69,7 +68,7 @@ class Api:
     """A client of one of the shop's two interfaces; it logs in by its own cookies."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=30)
+        self._http = httpx.Client(base_url=url, timeout=PATIENCE)
 
     def close(self) -> None:
         """Give up its connections."""
@@ -166,11 +165,3 @@ def running(folder: Path, *told: str, node: tuple[str, ...] = ()) -> Iterator[Sh
             shop.admin.close()
             process.kill()
             process.communicate()
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from licentia_plugins.bindings.physical.features import Absent
+from licentia_plugins.bindings.physical.features import Absent, smallest
 from licentia_plugins.bindings.physical.files import content, text
 
 DEEPEST = 8
@@ -38,7 +38,7 @@ class RootDisk:
         raise Absent("udev tells none of the root filesystem")
 
     def serial(self) -> str:
-        """The serial of the disk below the root filesystem; of several, as in a RAID, the smallest.
+        """The serial of the disk below the root filesystem; of several, as in a RAID, the smallest that is its own.
 
         Raises:
             Absent: no disk below it shows one.
@@ -46,7 +46,7 @@ class RootDisk:
         serials = [serial for disk in self._disks(self._device, DEEPEST) if (serial := self._serial(disk))]
         if not serials:
             raise Absent("the disk of the root filesystem shows none")
-        return min(serials)
+        return smallest("disk_serial", serials)
 
     @cached_property
     def _device(self) -> Path:

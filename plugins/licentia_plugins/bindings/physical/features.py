@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
 
 from licentia.bindings import Features
 from licentia.errors import InvalidRequest
+from licentia_plugins.bindings.physical.placeholders import is_placeholder
 
 Name = Literal[
     "smbios_uuid", "board_serial", "machine_id", "disk_serial", "mac", "sys_serial", "fs_uuid", "cpu", "board_model"
@@ -36,27 +36,6 @@ LONGEST = 256
 LABEL = b"licentia binding physical 1 "
 """The fixed key under which values are hashed before they leave the machine, as machine-id(5) asks for."""
 
-PLACEHOLDERS = frozenset({
-    "to be filled by o.e.m.", "to be filled by oem", "tobefilledbyo.e.m.", "default string", "default",
-    "system serial number", "base board serial number", "board serial number", "chassis serial number",
-    "serial number", "system product name", "system manufacturer", "system version", "base board product name",
-    "base board manufacturer", "type2 - board serial number", "type2 - board product name1",
-    "type2 - board vendor name1", "not specified", "not applicable", "not available", "not provided", "not present",
-    "not settable", "not defined", "not set", "unspecified", "unknown", "undefined", "invalid", "none", "null",
-    "empty", "n/a", "na", "nil", "o.e.m.", "oem", "oem string", "no asset tag", "no serial", "sernum0", "eval",
-    "123456789", "1234567890", "0123456789", "012345678", "12345678", "uninitialized", "<bad index>",
-    "<out of spec>", "03000200-0400-0500-0006-000700080009", "03d40274-0435-05dc-8506-010700080009",
-    "00010203-0405-0607-0809-0a0b0c0d0e0f", "12345678-1234-5678-90ab-cddeefaabbcc",
-    "fefefefe-fefe-fefe-fefe-fefefefefefe",
-})  # fmt: skip
-"""What makers write where they should write a value of the machine's own, in lower case."""
-
-_BLANK = re.compile(r"[0\W_]*|[fF\W_]*|[xX\W_]*")
-"""Nothing but zeros, effs, crosses or punctuation."""
-
-_EMULATED = re.compile(r"QM\d{5}|PERSISTENT-DISK-\d+|DRIVE-[A-Z]+[\d-]+")
-"""Serials that emulators number their disks with, from the first, in every machine (QEMU, Google Cloud, Proxmox)."""
-
 
 class Absent(Exception):
     """A feature is not there; the message is the reason, in a clause."""
@@ -77,12 +56,25 @@ def normal(name: str, text: str) -> str:
         value = value.upper()
     if not value:
         raise Absent("it is blank")
-    emulated = name == "disk_serial" and _EMULATED.fullmatch(value)
-    if value.lower() in PLACEHOLDERS or _BLANK.fullmatch(value) or emulated:
-        raise Absent(f"{written[:40]!r} is a placeholder")
     if len(value) > LONGEST:
         raise Absent(f"it has more than {LONGEST} characters")
+    if is_placeholder(name, value):
+        raise Absent(f"{written[:40]!r} is a placeholder")
     return value
+
+
+def smallest(name: str, texts: Iterable[str]) -> str:
+    """The smallest normal form of several values, placeholders left out; Absent, as for the last, if all are."""
+    values: list[str] = []
+    reason = Absent("this machine shows none")
+    for text in texts:
+        try:
+            values.append(normal(name, text))
+        except Absent as placeholder:
+            reason = placeholder
+    if not values:
+        raise reason
+    return min(values)
 
 
 def gather(readers: Mapping[Name, Callable[[], str]]) -> Features:

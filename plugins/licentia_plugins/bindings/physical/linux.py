@@ -7,17 +7,24 @@ As root it reads everything; others cannot read the SMBIOS UUID and the serials 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from licentia.bindings import Features
 from licentia_plugins.bindings.physical.disks import RootDisk
-from licentia_plugins.bindings.physical.features import Absent, gather
+from licentia_plugins.bindings.physical.features import Absent, gather, normal, smallest
 from licentia_plugins.bindings.physical.files import text
 from licentia_plugins.bindings.physical.report import board_model, processor
 
 DMI = "sys/class/dmi/id"
+TREE = "sys/firmware/devicetree/base"
+"""Where boards without SMBIOS tell of themselves (Devicetree Specification, section 2.3): ARM, POWER, RISC-V."""
 LOCALLY_ADMINISTERED = 0x02
 """The bit of an address's first octet that says that software chose it (IEEE 802, section 8.2)."""
+CPU_NAMES = ("Model Name", "cpu model", "uarch", "cpu")
+"""Where /proc/cpuinfo names a processor that has neither the numbers of x86 nor those of ARM: LoongArch, MIPS, RISC-V,
+POWER and SPARC."""
 
 
 def read_linux(root: Path) -> Features:
@@ -30,12 +37,33 @@ def read_linux(root: Path) -> Features:
             "machine_id": lambda: _machine_id(root),
             "disk_serial": disk.serial,
             "mac": lambda: _mac(root),
-            "sys_serial": lambda: text(root / DMI / "product_serial"),
+            "sys_serial": lambda: _serial(root),
             "fs_uuid": disk.filesystem,
             "cpu": lambda: _cpu(text(root / "proc/cpuinfo")),
             "board_model": lambda: _board_model(root),
         }
     )
+
+
+def _first(readers: Iterable[Callable[[], str]]) -> str:
+    """What the first reader finds that finds something; if none does, the reason of the first."""
+    reasons: list[Absent] = []
+    for read in readers:
+        try:
+            return read()
+        except Absent as reason:
+            reasons.append(reason)
+    raise reasons[0]
+
+
+def _serial(root: Path) -> str:
+    """The system's serial number; without SMBIOS, what the devicetree tells."""
+
+    def told(file: str) -> str:
+        return normal("sys_serial", text(root / file))
+
+    files = (f"{DMI}/product_serial", f"{TREE}/serial-number", f"{TREE}/system-id")
+    return _first(partial(told, file) for file in files)
 
 
 def _machine_id(root: Path) -> str:
@@ -67,7 +95,7 @@ def _mac(root: Path) -> str:
         (wireless if (card / "wireless").exists() or (card / "phy80211").exists() else wired).append(address)
     if not wired and not wireless:
         raise Absent("no built-in network card shows an address of its own")
-    return min(wired or wireless)
+    return smallest("mac", wired or wireless)
 
 
 def _cpu(cpuinfo: str) -> str:
@@ -80,28 +108,31 @@ def _cpu(cpuinfo: str) -> str:
             kinds.add(processor(fields["model name"], *signature))
         except (KeyError, ValueError):
             arm = [fields[key] for key in ("CPU implementer", "CPU part", "CPU variant") if key in fields]
+            named = [fields[key] for key in CPU_NAMES if fields.get(key)]
             if arm:
                 kinds.add(f"arm {' '.join(arm)}")
+            elif named:
+                kinds.add(named[0])
     if not kinds:
         raise Absent("/proc/cpuinfo tells no kind that is known here")
     return " + ".join(sorted(kinds))
 
 
 def _board_model(root: Path) -> str:
-    """The board's model, or the system's where there is none of the board."""
-    reason = Absent("this machine shows none")
-    for maker, product in (("board_vendor", "board_name"), ("sys_vendor", "product_name")):
-        try:
-            name = text(root / DMI / product)
-        except Absent as missing:
-            reason = missing
-            continue
+    """The board's model, or the system's where there is none of the board, or what the devicetree tells."""
+
+    def told(maker: str, product: str) -> str:
+        name = text(root / DMI / product)
         try:
             vendor = text(root / DMI / maker)
         except Absent:
             vendor = ""
-        try:
-            return board_model(vendor, name)
-        except Absent as placeholder:
-            reason = placeholder
-    raise reason
+        return board_model(vendor, name)
+
+    return _first(
+        (
+            lambda: told("board_vendor", "board_name"),
+            lambda: told("sys_vendor", "product_name"),
+            lambda: board_model("", text(root / TREE / "model")),
+        )
+    )

@@ -1,49 +1,52 @@
-"""The makers of TPMs: whether one of those that are trusted vouches for an endorsement key."""
+"""The makers of TPMs: whether one of those that are trusted vouches for an endorsement key.
+
+Certificates are read with a reader that forgives what makers do: those of Nuvoton name the issuer in a
+SET whose members are in no order, which a reader of strict DER refuses.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from cryptography import x509
+import msgspec
+from asn1crypto import core, keys, parser, x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.oid import ExtensionOID, ObjectIdentifier
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from licentia.crypto import certificates
+from licentia.crypto.certificates import Certificate
 from licentia.settings import SettingsError
 
 SUFFIXES = (".pem", ".crt", ".cer", ".der")
 MAX_FILES = 1000
 MAX_FILE_BYTES = 256 * 1024
-EK_CERTIFICATE = ObjectIdentifier("2.23.133.8.1")
+EK_CERTIFICATE = "2.23.133.8.1"
 """The purpose of a certificate for an endorsement key (TCG, EK Credential Profile, section 3.2.16)."""
 
-NAMES = {"2.23.133.2.1": "manufacturer", "2.23.133.2.2": "model", "2.23.133.2.3": "version"}
+NAMES: Mapping[bytes, str] = {
+    core.ObjectIdentifier(f"2.23.133.2.{number}").contents: name
+    for number, name in enumerate(("manufacturer", "model", "version"), 1)
+}
 """What the certificate says of the TPM (the same profile, section 3.2.9)."""
 
-UNDERSTOOD = frozenset(
-    {
-        ExtensionOID.BASIC_CONSTRAINTS,
-        ExtensionOID.KEY_USAGE,
-        ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-        ExtensionOID.CERTIFICATE_POLICIES,
-    }
-)
-HASHES = frozenset({"sha256", "sha384", "sha512"})
-DAMAGED = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
-"""What the library says of a certificate that it cannot read in part."""
+DIRECTORY_NAME = (2, 4)
+"""The tag of such a name among the alternative ones (RFC 5280, section 4.2.1.6)."""
+
+HASHES: Mapping[str, Callable[[], hashes.HashAlgorithm]] = {
+    "sha256": hashes.SHA256,
+    "sha384": hashes.SHA384,
+    "sha512": hashes.SHA512,
+}
+RSA_KEYS = ("rsa", "rsaes_oaep")
+"""Algorithms of endorsement keys; some of Infineon's are marked as for encryption only (RFC 4055, section 4.1)."""
+
+DAMAGED = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
+"""What the library says of a structure that it cannot read in part."""
 
 T = TypeVar("T")
 
@@ -65,106 +68,121 @@ class Makers:
         Raises:
             CertificateError: nobody who is trusted has issued this certificate for an endorsement key.
         """
-        return _whole(lambda: self._check(x509.load_der_x509_certificate(der), at))
-
-    def _check(self, certificate: x509.Certificate, at: datetime | None) -> dict[str, str]:
-        try:
-            purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        except x509.ExtensionNotFound:
-            raise CertificateError("The endorsement certificate does not say what its key is for.") from None
-        if EK_CERTIFICATE not in purposes:
+        certificate = _read(der)
+        if not certificate.purposes:
+            raise CertificateError("The endorsement certificate does not say what its key is for.")
+        if EK_CERTIFICATE not in certificate.purposes:
             raise CertificateError("The certificate is not one for an endorsement key.")
-        for each in certificate.extensions:
-            if each.critical and each.oid not in UNDERSTOOD:
-                raise CertificateError(
-                    f"The endorsement certificate demands that {each.oid.dotted_string} be understood."
-                )
-        if at is not None:
-            _check_valid(certificate, at)
-        if not any(_issued(certificate, authority, at) for authority in self._authorities):
+        if at is not None and not _valid(certificate, at):
+            raise CertificateError("The endorsement certificate is not valid at this time.")
+        algorithm = _whole(lambda: _signature_of(x509.Certificate.load(der)))
+        if not any(_issued(certificate, algorithm, authority, at) for authority in self._authorities):
             raise CertificateError("The endorsement certificate is not issued by a maker that is trusted here.")
-        return _described(certificate)
+        return _whole(lambda: dict(_described(x509.Certificate.load(der))))
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """How a certificate is signed, as asn1crypto names it; both are empty if it is signed in no way that counts."""
+
+    algorithm: str = ""
+    hash_name: str = ""
 
 
 def modulus_of(der: bytes) -> int:
     """The RSA modulus that a certificate is for. CertificateError if it is for another kind of key."""
-    key = _whole(lambda: x509.load_der_x509_certificate(der).public_key())
-    if not isinstance(key, RSAPublicKey):
+    key = _whole(lambda: keys.PublicKeyInfo.load(_read(der).key, strict=True))
+    if _whole(lambda: key.algorithm) not in RSA_KEYS:
         raise CertificateError("The endorsement certificate is not for an RSA key.")
-    return key.public_numbers().n
+    return int(_whole(lambda: key["public_key"].parsed["modulus"].native))
 
 
 def _whole(judged: Callable[[], T]) -> T:
     """What comes out of a foreign certificate, each part of which is read, and may be damaged, when it is asked for."""
     try:
-        with warnings.catch_warnings():  # of what a later release of the library will not read
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            return judged()
+        return judged()
     except CertificateError:
         raise
     except DAMAGED:
         raise CertificateError("The endorsement certificate is damaged.") from None
 
 
-def _issued(certificate: x509.Certificate, authority: x509.Certificate, at: datetime | None) -> bool:
-    if certificate.issuer != authority.subject:
-        return False
-    if getattr(certificate.signature_hash_algorithm, "name", "") not in HASHES:
-        return False
+def _read(der: bytes) -> Certificate:
     try:
-        if at is not None:
-            _check_valid(authority, at)
-        certificate.verify_directly_issued_by(authority)
-    except (CertificateError, InvalidSignature):
+        return certificates.read(der)
+    except certificates.CertificateError as error:
+        raise CertificateError(f"The endorsement certificate does not count: {error}.") from None
+
+
+def _signature_of(certificate: Any) -> Signature:
+    signed = certificate["signature_algorithm"]
+    try:
+        return Signature(signed.signature_algo, signed.hash_algo)
+    except ValueError:
+        return Signature()
+
+
+def _issued(certificate: Certificate, by: Signature, authority: Certificate, at: datetime | None) -> bool:
+    if certificate.issuer != authority.subject or (at is not None and not _valid(authority, at)):
+        return False
+    if by.hash_name not in HASHES:
+        return False
+    digest = HASHES[by.hash_name]()
+    try:
+        key = load_der_public_key(authority.key)
+        if isinstance(key, rsa.RSAPublicKey) and by.algorithm == "rsassa_pkcs1v15":
+            key.verify(certificate.signature, certificate.signed, padding.PKCS1v15(), digest)
+        elif isinstance(key, ec.EllipticCurvePublicKey) and by.algorithm == "ecdsa":
+            key.verify(certificate.signature, certificate.signed, ec.ECDSA(digest))
+        else:
+            return False
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
     return True
 
 
-def _check_valid(certificate: x509.Certificate, at: datetime) -> None:
-    if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
-        raise CertificateError("The endorsement certificate is not valid at this time.")
+def _valid(certificate: Certificate, at: datetime) -> bool:
+    return certificate.not_before <= at <= certificate.not_after
 
 
-def _described(certificate: x509.Certificate) -> dict[str, str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return {}
-    found = [each for name in names.get_values_for_type(x509.DirectoryName) for each in name]
-    return {NAMES[each.oid.dotted_string]: str(each.value)[:100] for each in found if each.oid.dotted_string in NAMES}
+def _described(certificate: Any) -> Iterator[tuple[str, str]]:
+    """What the alternative name says of the TPM, octet by octet: makers take other kinds of text than the profile."""
+    for extension in certificate["tbs_certificate"]["extensions"]:
+        if extension["extn_id"].native != "subject_alt_name":
+            continue
+        for tag, name in _parts(next(_parts(extension["extn_value"].contents))[1]):
+            if tag != DIRECTORY_NAME:
+                continue
+            for _, together in _parts(next(_parts(name))[1]):
+                for _, each in _parts(together):
+                    (_, kind), (_, text) = _parts(each)
+                    if kind in NAMES:
+                        yield NAMES[kind], text.decode("utf-8", "replace")[:100]
 
 
-def _in_folder(folder: Path) -> list[x509.Certificate]:
+def _parts(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Class and number of the tag, and the contents, of each element of DER."""
+    while data:
+        kind, _, tag, header, contents, trailer = parser.parse(data)
+        yield (kind, tag), contents
+        data = data[len(header) + len(contents) + len(trailer) :]
+
+
+def _in_folder(folder: Path) -> list[Certificate]:
     if not folder.is_dir():
         raise SettingsError(f"{folder}: there is no such folder")
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix in SUFFIXES and path.is_file()]
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
     if len(files) > MAX_FILES:
         raise SettingsError(f"{folder}: there are more than {MAX_FILES} files in it")
-    authorities = [each for path in files for each in _in_file(path) if _is_authority(path, each)]
+    authorities = [each for path in files for each in _in_file(path) if each.ca and each.may_certify]
     if not authorities:
         raise SettingsError(f"{folder}: there is no certificate of an authority in it ({', '.join(SUFFIXES)})")
     return authorities
 
 
-def _in_file(path: Path) -> list[x509.Certificate]:
+def _in_file(path: Path) -> list[Certificate]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError("it is too large")
-        data = path.read_bytes()
-        if b"-----BEGIN CERTIFICATE-----" in data:
-            return x509.load_pem_x509_certificates(data)
-        return [x509.load_der_x509_certificate(data)]
+        return [certificates.read(der) for der in certificates.unwrapped(path.read_bytes())]
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: this is no certificate: {error}") from None
-
-
-def _is_authority(path: Path, certificate: x509.Certificate) -> bool:
-    """Whether it may issue certificates (RFC 5280, sections 4.2.1.3 and 4.2.1.9)."""
-    try:
-        if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return False
-        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-    except x509.ExtensionNotFound as error:
-        return error.oid == ExtensionOID.KEY_USAGE
-    except ValueError as error:
-        raise SettingsError(f"{path}: this certificate cannot be read: {error}") from None
+        raise SettingsError(f"{path}: this is no certificate that counts: {error}") from None

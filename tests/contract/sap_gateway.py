@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from loopback_shop import Request, Response, listening
 
 ROOT = "/sap/opu/odata/sap/"
 LOGIN = "Basic Ujp3b3Jk"
@@ -42,7 +42,7 @@ class Gateway:
         self.url = ""
         self.documents: dict[str, dict[str, dict[str, Any]]] = {"SalesOrder": {}, "CustomerReturn": {}}
         self.texts: dict[tuple[str, str, str], str] = {}
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[Request] = []
         self.writes = 0
         self.client = ""
         self.page = 1000
@@ -63,17 +63,30 @@ class Gateway:
         """All tokens have run out."""
         self._sessions.clear()
 
-    def answer(
-        self, method: str, address: str, headers: dict[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and document of an answer."""
-        self.asked.append((method, unquote(address)))
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """The methods and the addresses of all requests."""
+        return [(each.method, unquote(each.path)) for each in self.requests]
+
+    def answer(self, request: Request) -> Response:
+        """What the system answers, with its time."""
+        try:
+            response = self._answered(request)
+        except Failure as failure:
+            error = {"code": "/IWBEP/CM", "message": {"lang": "en", "value": failure.words}}
+            response = Response({"error": error}, failure.status, failure.headers)
+        now = {"date": formatdate(self.now / 1000, usegmt=True)} if self.now else {}
+        response.headers = {**now, **response.headers}
+        return response
+
+    def _answered(self, request: Request) -> Response:
+        headers = request.headers
         self.client = headers.get("sap-client", "")
         if self.down:
             raise Failure(self.down)
         if headers.get("authorization") != LOGIN:
             raise Failure(401)
-        parts = urlsplit(address)
+        parts = urlsplit(request.path)
         path, options = unquote(parts.path), dict(parse_qsl(parts.query))
         if not path.startswith(ROOT) or not options.keys() <= OPTIONS:
             raise Failure(400, "Invalid URI")
@@ -83,18 +96,18 @@ class Gateway:
             self._sessions[token] = session
             given = {"x-csrf-token": token, "Set-Cookie": f"SAP_SESSIONID={session}; path=/; HttpOnly"}
         service, _, rest = path.removeprefix(ROOT).partition("/")
-        if method != "GET":
+        if request.method != "GET":
             self._check_token(headers)
-            return self._write(method, rest, headers, json.loads(body))
+            return self._write(request, rest)
         if not rest:
-            return 200, given, {"d": {"EntitySets": ["A_SalesOrder", "A_SalesOrderText"]}}
+            return Response({"d": {"EntitySets": ["A_SalesOrder", "A_SalesOrderText"]}}, headers=given)
         try:
-            return 200, given, self._read(service, rest, options)
+            return Response(self._read(service, rest, options), headers=given)
         except Failure as failure:
             failure.headers |= given
             raise
 
-    def _check_token(self, headers: dict[str, str]) -> None:
+    def _check_token(self, headers: Mapping[str, str]) -> None:
         session = self._sessions.get(headers.get("x-csrf-token", ""))
         if session is None or f"SAP_SESSIONID={session}" not in headers.get("cookie", ""):
             raise Failure(403, **{"x-csrf-token": "Required"})
@@ -151,7 +164,8 @@ class Gateway:
     def _etag(self, key: Any) -> str:
         return f'W/"{hash(self.texts[key]) & 0xFFFF:x}"'
 
-    def _write(self, method: str, rest: str, headers: dict[str, str], told: Any) -> tuple[int, dict[str, str], Any]:
+    def _write(self, request: Request, rest: str) -> Response:
+        method, told = request.method, request.json()
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
         meanwhile()
         if method == "POST" and (under := re.fullmatch(r"A_SalesOrder\('(\w+)'\)/to_Text", rest)):
@@ -163,13 +177,13 @@ class Gateway:
             if key in self.texts:
                 raise Failure(412, "The text is there already")
             self._store(key, told["LongText"])
-            return 201, {}, {"d": self._text(key)}
+            return Response({"d": self._text(key)}, 201)
         if method == "PATCH" and (text := TEXT.fullmatch(rest)) and set(told) == {"LongText"}:
             key = text.groups()  # type: ignore[assignment]
-            if self.etags and headers.get("if-match") != self._etag(key):
-                raise Failure(412 if "if-match" in headers else 428, "Precondition")
+            if self.etags and request.headers.get("if-match") != self._etag(key):
+                raise Failure(412 if "if-match" in request.headers else 428, "Precondition")
             self._store(key, told["LongText"])
-            return 204, {}, None
+            return Response(b"", 204)
         raise Failure(405, "Method not allowed")
 
     def _store(self, key: tuple[str, str, str], text: str) -> None:
@@ -187,43 +201,7 @@ def _value(document: dict[str, Any], field: str) -> Any:
 
 @contextmanager
 def running() -> Iterator[Gateway]:
-    """The Gateway, while it runs."""
+    """The gateway, while it runs."""
     gateway = Gateway()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            try:
-                status, given, told = gateway.answer(self.command, self.path, headers, body)
-            except Failure as failure:
-                status, given = failure.status, failure.headers
-                told = {"error": {"code": "/IWBEP/CM", "message": {"lang": "en", "value": failure.words}}}
-            document = b"" if told is None else json.dumps(told).encode()
-            self.send_response(status)
-            for name, value in given.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(document)))
-            self.end_headers()
-            self.wfile.write(document)
-
-        do_POST = do_PATCH = do_GET  # noqa: N815
-
-        def date_time_string(self, timestamp: float | None = None) -> str:
-            """The time of this system."""
-            return super().date_time_string(gateway.now / 1000 if gateway.now else timestamp)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        gateway.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with listening(gateway) as gateway.url:
         yield gateway
-        server.shutdown()
-        thread.join()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+from loopback_shop import Request, Response, listening
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 APP, WORD, USER = "app", "word", "licenses@example.com"
@@ -62,7 +61,7 @@ class Organization:
     def __init__(self) -> None:
         self.url = ""
         self.records: dict[str, dict[str, Any]] = {}
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[Request] = []
         self.changes = 0
         self.now = 0
         self.down = 0
@@ -90,40 +89,52 @@ class Organization:
         """All tokens have run out."""
         self._tokens.clear()
 
-    def answer(self, method: str, address: str, headers: dict[str, str], body: bytes) -> tuple[int, Any]:
-        """Status and document of an answer."""
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """The methods of all requests, and what each asks for in SOQL, or else where."""
+        addresses = [(each.method, urlsplit(each.path)) for each in self.requests]
+        return [(method, parse_qs(parts.query).get("q", [parts.path])[0]) for method, parts in addresses]
+
+    def answer(self, request: Request) -> Response:
+        """What Salesforce answers, with its time."""
+        try:
+            response = self._answered(request)
+        except Failure as failure:
+            response = Response(failure.told, failure.status)
+        response.headers = {"date": formatdate(self.now / 1000, usegmt=True)} if self.now else {}
+        return response
+
+    def _answered(self, request: Request) -> Response:
         if self.down:
             raise Failure(self.down, "SERVER_UNAVAILABLE")
-        parts = urlsplit(address)
-        if parts.path == "/services/oauth2/token" and method == "POST":
-            self.asked.append((method, parts.path))
-            return self._token(dict(parse_qsl(body.decode())))
+        parts = urlsplit(request.path)
+        if parts.path == "/services/oauth2/token" and request.method == "POST":
+            return self._token(dict(parse_qsl(request.body.decode())))
         query = parse_qs(parts.query)
-        self.asked.append((method, query.get("q", [parts.path])[0]))
-        if headers.get("authorization", "").removeprefix("Bearer ") not in self._tokens:
+        if request.headers.get("authorization", "").removeprefix("Bearer ") not in self._tokens:
             raise Failure(401, "INVALID_SESSION_ID", "Session expired or invalid")
         if page := NEXT.fullmatch(parts.path):
-            return 200, self._page(*self._rest.pop(page[1]))
+            return Response(self._page(*self._rest.pop(page[1])))
         resource = DATA.fullmatch(parts.path)
         if resource is None:
             raise Failure(404, "NOT_FOUND", "The requested resource does not exist")
-        if resource[1] in ("query", "queryAll") and method == "GET" and set(query) == {"q"}:
-            return 200, self._found(query["q"][0], resource[1] == "queryAll")
-        if resource[1] == "sobjects" and method == "PATCH" and resource[3]:
-            self._change(resource[2], resource[3], json.loads(body))
-            return 204, None
+        if resource[1] in ("query", "queryAll") and request.method == "GET" and set(query) == {"q"}:
+            return Response(self._found(query["q"][0], resource[1] == "queryAll"))
+        if resource[1] == "sobjects" and request.method == "PATCH" and resource[3]:
+            self._change(resource[2], resource[3], request.json())
+            return Response(b"", 204)
         raise Failure(405, "METHOD_NOT_ALLOWED")
 
-    def _token(self, form: dict[str, str]) -> tuple[int, Any]:
+    def _token(self, form: dict[str, str]) -> Response:
         if form.get("grant_type") == "client_credentials":
             right = (form.get("client_id"), form.get("client_secret")) == (APP, WORD)
         else:
             right = form.get("grant_type") == GRANT and self._is_ours(form.get("assertion", ""))
         if not right:
-            return 400, {"error": "invalid_grant", "error_description": "authentication failure"}
+            return Response({"error": "invalid_grant", "error_description": "authentication failure"}, 400)
         token = f"00D!{secrets.token_urlsafe(12)}"
         self._tokens.add(token)
-        return 200, {"access_token": token, "instance_url": self.url, "token_type": "Bearer"}
+        return Response({"access_token": token, "instance_url": self.url, "token_type": "Bearer"})
 
     def _is_ours(self, assertion: str) -> bool:
         """RS256, of our app, for our user and this login server, and of at most three minutes."""
@@ -224,38 +235,5 @@ class Organization:
 def running() -> Iterator[Organization]:
     """The organization, while it runs."""
     organization = Organization()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            try:
-                status, told = organization.answer(self.command, self.path, headers, body)
-            except Failure as failure:
-                status, told = failure.status, failure.told
-            document = b"" if told is None else json.dumps(told).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(document)))
-            self.end_headers()
-            self.wfile.write(document)
-
-        do_POST = do_PATCH = do_GET  # noqa: N815
-
-        def date_time_string(self, timestamp: float | None = None) -> str:
-            """The time of this system."""
-            return super().date_time_string(organization.now / 1000 if organization.now else timestamp)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        organization.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with listening(organization) as organization.url:
         yield organization
-        server.shutdown()
-        thread.join()

@@ -1,0 +1,105 @@
+"""Paddle through the whole server: a notification that is lost, the poll that finds it, and the written ticket."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from licentia.contract import BY_NAME, parse
+from licentia.crypto.webhooks import signature_text
+from licentia.services.identity import OPERATOR
+
+SECRET = "pdl_ntfset_of_the_tests"
+SECOND = timedelta(seconds=1)
+
+
+def load(name: str) -> Any:
+    """A module of the contract tests."""
+    path = Path(__file__).parents[1] / "contract" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+loopback = load("loopback_shop")
+paddle = load("paddle_account")
+
+
+class Vendor:
+    """The operator of a server whose orders come from Paddle."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        items = [{"product_code": "cad", "expires_at": "2030-01-01T00:00:00Z", "renewal_days": 365}]
+        self("PutProduct", sku="pri_cad", name="Acme CAD", items=items)
+
+    def __call__(self, name: str, /, **members: Any) -> Any:
+        """What an operation answers."""
+        operation = BY_NAME[name]
+        return self._server.run(self._server.application.call(operation, parse(operation, members), OPERATOR))
+
+    def take(self, event: dict[str, Any]) -> int:
+        """Take a notification, signed; the status of the answer."""
+        body, stamp = msgspec.json.encode(event | {"notification_id": "ntf_1"}), str(int(time.time()))
+        signed = signature_text(SECRET.encode(), f"{stamp}:".encode() + body, "hex")
+        headers = {"paddle-signature": f"ts={stamp};h1={signed}"}
+        return httpx.post(f"{self._server.url}/connectors/paddle", content=body, headers=headers).status_code
+
+    def order(self, number: str) -> Any:
+        """An order of the account."""
+        return self("GetOrder", source="paddle", order_number=number)
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_a_notification_that_is_lost_is_found(serve: Any) -> None:
+    """What was delivered is listed as well, and is one order; what was lost is found. Each has its ticket written."""
+    account = paddle.PaddleAccount()
+    account.entities = {
+        "txn_1": paddle.transaction("1"),
+        "txn_2": paddle.transaction("2", subscription_id="sub_2"),
+        "sub_2": {"status": "active", "customer_id": "ctm_ann", "custom_data": {"crm": "7"}},
+        "ctm_ann": {},
+    }
+    with loopback.listening(account) as address:
+        settings = {"secret": SECRET, "api_key": paddle.KEY, "api_url": address, "poll_seconds": 0}
+        with serve(connector={"paddle": settings}) as server:
+            vendor = Vendor(server)
+            told = account.happens("transaction.completed", account.entities["txn_1"])
+            assert vendor.take(account.events[told]) == 200
+            until(lambda: account.noted("ctm_ann"))
+
+            account.happens("transaction.completed", account.entities["txn_2"])
+            begun = {"id": "sub_2", "status": "active", "transaction_id": "txn_2", "customer_id": "ctm_ann",
+                     "items": [{"price": {"id": "pri_cad"}, "quantity": 2, "status": "active"}]}  # fmt: skip
+            account.happens("subscription.created", begun)
+            vendor("PollConnector", name="paddle")
+            until(lambda: account.noted("sub_2").get("licentia_ticket"))
+            tickets = {number: vendor.order(number).ticket for number in ("txn_1", "txn_2")}
+            assert account.noted("ctm_ann") == {"licentia_ticket_txn_1": tickets["txn_1"]}
+            assert account.noted("sub_2") == {"crm": "7", "licentia_ticket": tickets["txn_2"]}
+            assert [vendor.order(number).licenses[0].quantity for number in tickets] == [2, 2]
+
+            items = [{"price": {"id": "pri_cad"}, "quantity": 3, "status": "active"}]
+            account.clock += SECOND
+            account.happens("subscription.updated", begun | {"custom_data": account.noted("sub_2"), "items": items})
+            vendor("PollConnector", name="paddle")
+            until(lambda: vendor.order("txn_2").licenses[0].quantity == 3)
+            assert account.writes == 2
