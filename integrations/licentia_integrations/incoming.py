@@ -43,7 +43,7 @@ def secrets_of(given: Secrets) -> tuple[str, ...]:
 def check_shown(delivery: Delivery, secrets: Iterable[str]) -> None:
     """Return if the sender shows one of the secrets: as a bearer token, by Basic, or as `?secret=` in the address.
 
-    Basic authentication (RFC 7617) shows `user:password`, and the secret is both then.
+    Basic authentication (RFC 7617) shows `user:password`: the secret is the password, or both with their colon.
 
     Raises:
         Unauthenticated: it shows none of them.
@@ -52,7 +52,8 @@ def check_shown(delivery: Delivery, secrets: Iterable[str]) -> None:
     shown = [credentials.strip()] if scheme.lower() == "bearer" else []
     if scheme.lower() == "basic":
         with contextlib.suppress(ValueError):
-            shown.append(base64.b64decode(credentials.strip(), validate=True).decode())
+            both = base64.b64decode(credentials.strip(), validate=True).decode()
+            shown += [both, both.partition(":")[2]]
     shown += [value for name, value in query_of(delivery.url) if name == "secret"]
     right = False
     for secret in secrets:
@@ -61,7 +62,7 @@ def check_shown(delivery: Delivery, secrets: Iterable[str]) -> None:
     if not right:
         raise Unauthenticated(
             "The sender shows no secret that is known here.",
-            help="Give both sides the same secret: as a bearer token, as user:password, or as `?secret=`.",
+            help="Give both sides the same secret: as a bearer token, as password or user:password, or as `?secret=`.",
         )
 
 

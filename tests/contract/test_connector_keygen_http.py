@@ -65,12 +65,13 @@ def test_a_call_of_plesk_means_its_changes(shop: KeyGenerator, shared_data: Path
     ("headers", "url"),
     [
         ({"authorization": "Basic c2hvcDpwNHNzdzByZA=="}, ""),
+        ({"authorization": "Basic YW55Ym9keTpzaG9wOnA0c3N3MHJk"}, ""),
         ({"authorization": f"Bearer {SECRET}"}, ""),
         ({}, "https://licenses.example.com/keygen?secret=shop%3Ap4ssw0rd"),
     ],
 )
 async def test_a_secret_may_be_shown_in_three_ways(shop: KeyGenerator, headers: dict[str, str], url: str) -> None:
-    """As user and password, as a bearer token, or in the address."""
+    """As user and password or as the password alone, as a bearer token, or in the address."""
     await shop.authenticate(call("PURCHASE_ID=1", headers=headers, url=url))
 
 
@@ -78,6 +79,7 @@ async def test_a_secret_may_be_shown_in_three_ways(shop: KeyGenerator, headers: 
     ("headers", "url"),
     [
         ({"authorization": "Basic c2hvcDpwNHNzdzByZQ=="}, ""),
+        ({"authorization": "Basic c2hvcDpwNHNzdzByZDphbnlib2R5"}, ""),
         ({"authorization": "Basic %%%"}, ""),
         ({"authorization": "Digest shop:p4ssw0rd"}, ""),
         ({}, "https://licenses.example.com/keygen?secret="),
