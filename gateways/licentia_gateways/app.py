@@ -45,6 +45,7 @@ def create_app(application: Application | None = None) -> Starlette:
             # What is there by now stays: looking through it for garbage held up requests for 30 ms at a time.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(10_000)  # a request leaves next to nothing, yet was looked through every few requests
         app.state.application.chain.start()
         with _noticing_the_end(app.state):
             try:

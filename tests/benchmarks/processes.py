@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,8 @@ async def _rounds(
         try:
             names = [f"p{place}-w-{number}" for number in range(min(WARM_UP, leases))]
             await round_of(desk.ask, stock, names, clients, first=first)
+            gc.collect()
+            gc.freeze()  # as the server does when it has started
             done = []
             for turn in range(rounds):
                 names = [f"p{place}-{turn}-{number}" for number in range(leases)]

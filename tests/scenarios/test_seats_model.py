@@ -108,6 +108,8 @@ class Seats(RuleBasedStateMachine):
             self.office.claim(*wish)
             self.run(self.hang_up(desk, fields))
             assert not self.run(self.desks[1 - desk]("CheckoutLicense", **fields)).created
+            # What was abandoned may be under way still, and would claim anew after a release at the other server.
+            self.run(self.desks[desk]("ReleaseLease", lease_id=f"{self.team}-none"))
 
     async def hang_up(self, desk: int, fields: dict[str, Any]) -> None:
         """Claim, and do not wait for the answer."""

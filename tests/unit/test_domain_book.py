@@ -195,3 +195,17 @@ def test_the_license_that_ends_first_is_used_first_then_the_smaller_id(tables: A
         tables.pool(id, expires_at=end)
     used = [tables.claim(f"l{number}").licenses[0] for number in range(4)]
     assert used == [f"license of {id}" for id in ("p2", "p3", "p1", "p4")]
+
+
+def test_the_own_licenses_and_those_of_groups_are_drawn_on_in_one_order(tables: Any) -> None:
+    """A user and two groups, each named twice: what ends first is used first, whoever it belongs to."""
+    early, earlier = "2098-01-01T00:00:00Z", "2097-01-01T00:00:00Z"
+    ends = {"p1": ("ada", None), "p2": ("team", LATE), "p3": ("crew", early), "p4": ("ada", earlier)}
+    for id, (user, end) in ends.items():
+        tables.pool(id, user_id=user, expires_at=end)
+    tables.pool("p0", user_id="others", expires_at="2090-01-01T00:00:00Z")
+    bindings = ("ada", "team", "crew") * 2
+    wishes = [tables.wish(f"l{number}", bindings=bindings) for number in range(5)]
+    *granted, full = tables.settle(*wishes)
+    assert [each.licenses[0] for each in granted] == [f"license of {id}" for id in ("p4", "p3", "p2", "p1")]
+    assert full.pools == ("p4", "p3", "p2", "p1")

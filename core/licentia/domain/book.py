@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -92,9 +93,11 @@ class Book:
         self._arrivals = itertools.count()
         self._known_codes = known_codes
         self._more_expired = more_expired
-        self._offered: dict[str, list[Pool]] = defaultdict(list)
-        for pool in sorted(self.pools.values(), key=lambda pool: (_end_of(pool), pool.id)):
-            self._offered[pool.product_code].append(pool)
+        self._offers: dict[tuple[tuple[str, ...], str], list[Pool]] = {}
+        self._unused: dict[str, list[Pool]] = defaultdict(list)
+        for pool in self.pools.values():
+            if pool.terms.usage_period_days and pool.first_used_at is None:
+                self._unused[pool.license_id].append(pool)
         self._sharing: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._expired: dict[str, list[str]] = defaultdict(list)
         self._split: dict[str, set[str]] = defaultdict(set)
@@ -214,6 +217,23 @@ class Book:
 
     # --- how it is judged -------------------------------------------------------------------------
 
+    @cached_property
+    def _leasing(self) -> dict[tuple[str | None, str], list[tuple[int, Pool]]]:
+        """The pools of each user and product code, with their places in the order in which they are drawn on."""
+        leasing = defaultdict(list)
+        for place, pool in enumerate(sorted(self.pools.values(), key=lambda pool: (_end_of(pool), pool.id))):
+            if pool.leasing:
+                leasing[pool.user_id, pool.product_code].append((place, pool))
+        return leasing
+
+    def _offered(self, bindings: tuple[str, ...], product_code: str) -> list[Pool]:
+        """The pools of these users, the one that expires soonest first, then by id."""
+        offered = self._offers.get((bindings, product_code))
+        if offered is None:
+            found = [each for user in {*bindings} for each in self._leasing.get((user, product_code), ())]
+            offered = self._offers[bindings, product_code] = [pool for _, pool in sorted(found)]
+        return offered
+
     def _renew(self, wish: Claim, parts: list[Seat]) -> Granted:
         first, seats = parts[0], sum(part.seats for part in parts)
         pools = [self.pools[part.pool_id] for part in parts]
@@ -263,7 +283,7 @@ class Book:
 
     def _usable(self, wish: Claim | Consume) -> list[Pool]:
         """The open pools that the user may draw on, the one that expires soonest first, then by id."""
-        offered = [pool for pool in self._offered[wish.product_code] if pool.user_id in wish.bindings and pool.leasing]
+        offered = self._offered(wish.bindings, wish.product_code)
         usable = [pool for pool in offered if pool.state == "open"]
         if not usable:
             withdrawn = any(pool.state == "closing" for pool in offered)
@@ -419,8 +439,7 @@ class Book:
         if self.waiting:
             self._leave_queue(wish.lease_id)
         leases = []
-        used = [self.pools[seat.pool_id] for seat in seats if self.pools[seat.pool_id].terms.usage_period_days]
-        begun = [pool for pool in used if self._note_use(pool.license_id)]
+        begun = [seat for seat in seats if self._note_use(self.pools[seat.pool_id].license_id)] if self._unused else []
         if begun:
             end = min(_end_of(self.pools[seat.pool_id]) for seat in seats)
             seats = [msgspec.structs.replace(seat, expires_at=min(seat.expires_at, end)) for seat in seats]
@@ -440,16 +459,12 @@ class Book:
 
     def _note_use(self, license_id: str) -> bool:
         """A usage period starts with the first use of the license, for all its containers; whether this was it."""
-        waiting = [
-            pool
-            for pool in self.pools.values()
-            if pool.license_id == license_id and pool.terms.usage_period_days and pool.first_used_at is None
-        ]
-        for pool in waiting:
+        begun = self._unused.pop(license_id, [])
+        for pool in begun:
             seating.start_period(pool, self.now)
-        if waiting:
+        if begun:
             self.first_used.add(license_id)
-        return bool(waiting)
+        return bool(begun)
 
     def _seat(self, wish: Claim, pool: Pool, key: str | None, seats: int, charge: int) -> Seat:
         return Seat(

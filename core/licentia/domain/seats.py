@@ -40,19 +40,13 @@ class Pool(msgspec.Struct, kw_only=True):
     first_used_at: int | None
     terms: Terms
 
-    def may_be_used(self, bindings: tuple[str, ...], product_code: str) -> bool:
-        """Whether a user with these bindings may draw on it."""
-        return (
-            self.state == "open" and self.leasing and self.product_code == product_code and self.user_id in bindings
-        )
-
     @property
     def capacity(self) -> int:
         """The most seats that may be in use."""
         return FOREVER if self.unlimited else self.seats + self.overdraft
 
 
-class Seat(msgspec.Struct, frozen=True, kw_only=True):
+class Seat(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The seats that one lease holds in one pool.
 
     `charged` of them are counted: those of one `share_key` in a pool count once. A lease over several
@@ -98,7 +92,7 @@ class Meter(msgspec.Struct, kw_only=True):
     used: int
 
 
-class Happened(msgspec.Struct, frozen=True, kw_only=True):
+class Happened(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A change of the books, for the audit trail."""
 
     kind: str
@@ -106,7 +100,7 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     data: Mapping[str, Any]
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Renew the lease of this id if it lives, else claim it.
 
     `owner` restricts the caller to leases of that user; `may_wait` says that the claim still has time
@@ -128,7 +122,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     may_wait: bool = False
 
 
-class Release(msgspec.Struct, frozen=True, kw_only=True):
+class Release(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Give the seats back, at once or when they have lingered; what is gone already is as good as released."""
 
     lease_id: str
@@ -152,7 +146,7 @@ class Consume(msgspec.Struct, frozen=True, kw_only=True):
 Wish = Claim | Release | Consume
 
 
-class Granted(msgspec.Struct, frozen=True, kw_only=True):
+class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A claim that was granted or renewed: the parts, the pool of each, and the seats then in use in these."""
 
     parts: tuple[Seat, ...]

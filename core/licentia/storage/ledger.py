@@ -9,7 +9,7 @@ own clock, which is read after the locks are held.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -30,19 +30,25 @@ LEAST_ENDED, MOST_ENDED = 500, 5000
 _decoded = lru_cache(maxsize=4096)(msgspec.json.Decoder(Terms).decode)
 _MINUTE = 60_000_000
 
-_POOLS = (
-    "SELECT p.id, p.license_id, p.container_id, p.user_id, p.product_code, p.leasing, p.state, p.seats, p.overdraft,"
+_COLUMNS = (
+    "p.id, p.license_id, p.container_id, p.user_id, p.product_code, p.leasing, p.state, p.seats, p.overdraft,"
     " p.unlimited, p.in_use, p.waiters, p.valid_until, l.first_activated_at, l.first_used_at, l.terms"
-    " FROM seat_pool p JOIN license l ON l.id = p.license_id"
 )
+_JOINED = "FROM seat_pool p JOIN license l ON l.id = p.license_id"
+_POOLS = f"SELECT {_COLUMNS} {_JOINED}"
+_AND_HELD = f"SELECT {_COLUMNS}, EXISTS (SELECT 1 FROM held) AS held {_JOINED}"
 _CONCERNED = (
-    f"{_POOLS} WHERE p.id IN (SELECT unnest($1::text[]) UNION"
+    "WITH held AS (SELECT pool_id FROM lease WHERE id = ANY($1::text[])"
+    " UNION ALL SELECT pool_id FROM lease WHERE whole = ANY($1::text[]))"
+    f" {_AND_HELD} WHERE p.id IN (SELECT pool_id FROM held UNION"
     " SELECT s.id FROM unnest($2::text[], $3::text[]) AS asked(user_id, product_code)"
     " JOIN seat_pool s ON s.user_id = asked.user_id AND s.product_code = asked.product_code"
     " WHERE s.state <> 'closed') ORDER BY p.id FOR UPDATE OF p"
 )
 _CONCERNED_SQLITE = (
-    f"{_POOLS} WHERE p.id IN (SELECT value FROM json_each($1) UNION"
+    "WITH held AS (SELECT pool_id FROM lease WHERE id IN (SELECT value FROM json_each($1))"
+    " UNION ALL SELECT pool_id FROM lease WHERE whole IN (SELECT value FROM json_each($1)))"
+    f" {_AND_HELD} WHERE p.id IN (SELECT pool_id FROM held UNION"
     " SELECT s.id FROM json_each($2) AS asked JOIN seat_pool s ON s.user_id = json_extract(asked.value, '$[0]')"
     " AND s.product_code = json_extract(asked.value, '$[1]') WHERE s.state <> 'closed') ORDER BY p.id"
 )
@@ -139,19 +145,17 @@ def _opened(wishes: Sequence[Wish]) -> Work[tuple[Book, Head]]:
     askers = [wish for wish in wishes if not isinstance(wish, Release)]
     pairs = [*{(binding, wish.product_code) for wish in askers for binding in wish.bindings}]
     users, codes = [user for user, _ in pairs], [code for _, code in pairs]
-    # A lease that is claimed elsewhere after this look breaks the primary key, and the batch is done again.
-    rows = (yield Query(_LEASES, (lease_ids,))) if lease_ids else ()
-    known = [*{row["whole"] or row["id"] for row in rows}]
-    held = [*{row["pool_id"] for row in rows}]
-    for_sqlite = (_CONCERNED_SQLITE, (held, [*map(list, pairs)]))
-    rows = yield Query(_CONCERNED, (held, users, codes), for_sqlite)
+    for_sqlite = (_CONCERNED_SQLITE, (lease_ids, [*map(list, pairs)]))
+    rows = yield Query(_CONCERNED, (lease_ids, users, codes), for_sqlite)
     pools = {row["id"]: _pool(row) for row in rows}
+    # A lease that is claimed elsewhere after this look breaks the primary key, and the batch is done again.
+    known = any(row["held"] for row in rows)
     claims = [wish for wish in wishes if isinstance(wish, Claim)]
     consumptions = [wish for wish in wishes if isinstance(wish, Consume)]
     yield from _lock_first_uses(pools, claims, consumptions)
     seats = {}
     if known:
-        rows = yield Query(_LEASES, (known,))
+        rows = yield Query(_LEASES, (lease_ids,))
         seats = {row["id"]: _seat(row) for row in rows}
     head = yield from lock_head()
     now = head.now
@@ -226,11 +230,14 @@ def _maybe_full(pools: Iterable[Pool], claims: list[Claim]) -> list[str]:
 def _load_sharing(pools: dict[str, Pool], claims: list[Claim], seats: dict[str, Seat]) -> Work[None]:
     """Add the seats that share a key with what is claimed or may end."""
     keys = {(seat.pool_id, seat.share_key) for seat in seats.values() if seat.share_key}
+    shared: dict[tuple[str | None, str], list[Pool]] = defaultdict(list)
     for pool in pools.values():
-        if pool.terms.license_model not in ("floating", "unlimited"):
-            for wish in claims:
-                key = share_key(pool.terms, user=wish.user, station=wish.station)
-                if key and pool.may_be_used(wish.bindings, wish.product_code):
+        if pool.terms.license_model not in ("floating", "unlimited") and pool.state == "open" and pool.leasing:
+            shared[pool.user_id, pool.product_code].append(pool)
+    for wish in claims if shared else ():
+        for binding in wish.bindings:
+            for pool in shared.get((binding, wish.product_code), ()):
+                if key := share_key(pool.terms, user=wish.user, station=wish.station):
                     keys.add((pool.id, key))
     if keys:
         chosen = [*keys]
