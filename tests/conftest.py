@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
+import structlog
 import uvicorn
 
 if TYPE_CHECKING:  # loaded where they are used: most unit tests need no server
@@ -53,6 +54,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Keep the status for `pytest_unconfigure`."""
     session.config.licentia_exit_status = exitstatus  # type: ignore[attr-defined]
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command or a server that a test runs in this process sets up the log; the next test is to see all of it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
