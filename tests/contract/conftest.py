@@ -1,14 +1,9 @@
-"""What the contract tests of the SOAP gateway share, and those of Tryton.
-
-The files here that are no tests, labs and stand-ins of business systems, can be imported by their names.
-"""
+"""What the contract tests of the SOAP gateway share, and those of Tryton."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,8 +15,6 @@ from licentia_gateways.app import create_app
 
 ENVELOPES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
 MEDIA_TYPES = {"1.1": "text/xml", "1.2": "application/soap+xml"}
-
-sys.path.append(str(Path(__file__).parent))
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import remote_lab as lab
 
 from licentia.errors import InvalidRequest, Unauthenticated, Unavailable
 from licentia.settings import SettingsError
 from licentia.testing import ConnectorContract
 from licentia_integrations.dynamics import Dynamics
-
-_SPEC = importlib.util.spec_from_file_location("remote_lab", Path(__file__).with_name("remote_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["remote_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 SECRETS = ["the older one", "someClientState"]
 URL = "https://licenses.example.com/connectors/dynamics?code=someClientState"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
+import connector_lab as lab
+import loopback_shop as loopback
 import pytest
 import stripe
+import stripe_account as accounts
 
 from licentia.connectors import Connector, Delivery
 from licentia.crypto.webhooks import signature_text
@@ -21,21 +21,6 @@ from licentia.settings import SettingsError
 from licentia.testing import ConnectorContract
 from licentia_integrations.stripe import Stripe
 from licentia_integrations.stripe.settings import StripeSettings
-
-
-def load(name: str) -> Any:
-    """A module of this folder."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-lab = load("connector_lab")
-loopback = load("loopback_shop")
-accounts = load("stripe_account")
 
 SECRET = "whsec_of_the_endpoint"
 PRICE = {"id": "price_pro", "lookup_key": None, "product": "prod_cad"}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+import loopback_shop as loopback
 import msgspec
 import pytest
 import stripe
+import stripe_account as accounts
 import structlog
 
 from licentia.connectors import Change, Delivery, Outcome
@@ -21,20 +20,6 @@ from licentia.settings import SettingsError
 from licentia_integrations import calls
 from licentia_integrations.stripe import Stripe
 from licentia_integrations.stripe.events import EVENTS
-
-
-def load(name: str) -> Any:
-    """A module of this folder."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-loopback = load("loopback_shop")
-accounts = load("stripe_account")
 
 TICKET = "7GJDG-J8HPG-QX2MN-4TRWB-9KVCS"
 ITEMS = {"object": "list", "data": [{"id": "x", "quantity": 2, "price": {"id": "price_pro"}}], "has_more": False}

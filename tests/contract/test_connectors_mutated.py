@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import remote_lab as lab
 from lxml import etree
 
 from licentia.connectors import Connector
@@ -21,12 +19,6 @@ from licentia_integrations.dynamics import Dynamics
 from licentia_integrations.hubspot import HubSpot
 from licentia_integrations.salesforce import Salesforce
 from licentia_integrations.sap import Sap
-
-_SPEC = importlib.util.spec_from_file_location("remote_lab", Path(__file__).with_name("remote_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["remote_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 CONNECTORS: dict[str, Connector] = {
     "salesforce": Salesforce("salesforce", {"secret": "s", "organization_id": "00D5Y000001MPM7"}),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any, ClassVar
 
+import exchange_lab as lab
 import msgspec
 import pytest
 
@@ -17,12 +15,6 @@ from licentia.testing import MemoryHost, OfflineContract
 from licentia.testing.containers import SEATS, UNITS
 from licentia_plugins.bindings.none import Unbound
 from licentia_plugins.containers.act_file import ActFile
-
-_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).parents[1] / "unit" / "exchange_lab.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 
 class _ForEver(Unbound):

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from click.testing import CliRunner
 
 from licentia.cli.logs import to_standard_error
@@ -28,11 +27,9 @@ PAGE = b"<!DOCTYPE html><html><body><h1>Oops</h1></body></html>"
 
 
 @pytest.fixture(autouse=True)
-def _log_of_the_server() -> Iterator[None]:
+def _log_of_the_server() -> None:
     """Keep the server's log, which is of this process here, out of what the command says."""
     to_standard_error()
-    yield
-    structlog.reset_defaults()
 
 
 @dataclass(frozen=True)

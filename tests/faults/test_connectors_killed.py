@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import random
@@ -18,15 +17,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import business_systems as systems
 import httpx
+import loopback_shop as loopback
 import pytest
 
 HERE = Path(__file__).parent
-_SPEC = importlib.util.spec_from_file_location("business_systems", HERE.parent / "scenarios" / "business_systems.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-systems = sys.modules.setdefault("business_systems", importlib.util.module_from_spec(_SPEC))
-_SPEC.loader.exec_module(systems)
 ORDERED, CHANGED, BACK = {"a": 3}, {"a": 5}, {"a": 2}
 
 
@@ -58,10 +54,10 @@ class Shop(systems.WooCommerce):
         """What it answers, if it does."""
         count = len(self.requests)
         if self.down:
-            return systems.loopback.Response({}, 503)
+            return loopback.Response({}, 503)
         done = self.do(request)
         if count % self.odd == 0:
-            return systems.loopback.Response({}, 500)
+            return loopback.Response({}, 500)
         if count % self.odd == 3:
             time.sleep(0.1)
         return done
@@ -73,13 +69,13 @@ class Shop(systems.WooCommerce):
             notes = self.notes[found[1]]
             if request.method == "POST":
                 notes.append(request.json())
-            return systems.loopback.Response(notes)
+            return loopback.Response(notes)
         if found := re.fullmatch(r".*/orders/(\d+)", path):
             fields = self.fields[found[1]]
             if request.method == "PUT":
                 fields |= {each["key"]: each["value"] for each in request.json()["meta_data"]}
             meta = [{"key": key, "value": value} for key, value in fields.items()]
-            return systems.loopback.Response({"id": int(found[1]), "meta_data": meta})
+            return loopback.Response({"id": int(found[1]), "meta_data": meta})
         return super().answer(request)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import signal
@@ -16,13 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import receiver as receivers
 
 HERE = Path(__file__).parent
-_SPEC = importlib.util.spec_from_file_location("webhook_receiver", HERE.parent / "scenarios" / "receiver.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-receivers = sys.modules["webhook_receiver"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(receivers)
 Got, Say = receivers.Got, receivers.Say
 
 

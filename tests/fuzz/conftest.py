@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import importlib.util
 import logging
-import sys
 import time
 import traceback
 from collections import Counter
@@ -16,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, get_args
 
+import hostile
 import pytest
 import structlog
 from lxml import etree
@@ -27,12 +26,6 @@ from licentia.services.identity import OPERATOR
 from licentia.settings import Limits, Settings
 from licentia_gateways.app import create_app
 from licentia_gateways.soap.description import xml_schema
-
-_SPEC = importlib.util.spec_from_file_location("fuzz_hostile", Path(__file__).with_name("hostile.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-hostile = sys.modules["fuzz_hostile"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(hostile)
 
 SECONDS = 20.0
 CPU_SECONDS = 1.0

@@ -1,15 +1,8 @@
-"""What the tests with business systems share; `vendor` and the stand-ins of the contract tests can be imported."""
+"""What the tests with business systems share."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-HERE = Path(__file__).parent
-
-sys.path += [str(HERE), str(HERE / "vendure"), str(HERE.parent / "contract")]
 
 
 @pytest.fixture(autouse=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import toolkits
 
 HERE = Path(__file__).parent
-_SPEC = importlib.util.spec_from_file_location("interop_toolkits", HERE / "toolkits.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-toolkits = sys.modules["interop_toolkits"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(toolkits)
 
 
 def marks(toolkit: Any, soap: str, auth: str) -> list[pytest.MarkDecorator]:

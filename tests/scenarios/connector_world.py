@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import business_systems as systems
 import httpx
 import pytest
 
 from licentia.domain.events import verify_chain
 from licentia.domain.naturalkeys import natural
-
-_SPEC = importlib.util.spec_from_file_location("business_systems", Path(__file__).with_name("business_systems.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-systems = sys.modules.setdefault("business_systems", importlib.util.module_from_spec(_SPEC))
-_SPEC.loader.exec_module(systems)
 
 
 class World:

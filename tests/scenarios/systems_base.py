@@ -8,29 +8,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import importlib.util
 import json
 import re
-import sys
 import time
 from abc import ABC
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+import loopback_shop as loopback
 import msgspec
 
 from licentia.crypto.webhooks import signature_text
-
-_SPEC = importlib.util.spec_from_file_location(
-    "loopback_shop", Path(__file__).parents[1] / "contract" / "loopback_shop.py"
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-loopback = sys.modules.setdefault("loopback_shop", importlib.util.module_from_spec(_SPEC))
-_SPEC.loader.exec_module(loopback)
 
 SECRET = "a-secret-of-a-system"
 WHSEC = "whsec_" + base64.b64encode(SECRET.encode() * 2).decode()

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-_SPEC = importlib.util.spec_from_file_location("systems_base", Path(__file__).with_name("systems_base.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-base = sys.modules.get("systems_base") or importlib.util.module_from_spec(_SPEC)
-if "systems_base" not in sys.modules:
-    sys.modules["systems_base"] = base
-    _SPEC.loader.exec_module(base)
+import systems_base as base
 
 
 class Webhook(base.StandardWebhooks):

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import re
-import sys
 import time
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from licentia.crypto.webhooks import signature_text
+import systems_base as base
 
-_SPEC = importlib.util.spec_from_file_location("systems_base", Path(__file__).with_name("systems_base.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-base = sys.modules.get("systems_base") or importlib.util.module_from_spec(_SPEC)
-if "systems_base" not in sys.modules:
-    sys.modules["systems_base"] = base
-    _SPEC.loader.exec_module(base)
+from licentia.crypto.webhooks import signature_text
 
 
 class HubSpot(base.Pointing):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sites
 
 from licentia.client.actfile import ActFile, Shelf
 from licentia.contract import BY_NAME, parse
@@ -32,11 +31,6 @@ from licentia.errors import (
 )
 from licentia.services.identity import ANYONE
 
-_SPEC = importlib.util.spec_from_file_location("scenarios_sites", Path(__file__).with_name("sites.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-sites = sys.modules["scenarios_sites"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(sites)
 DAY, FEATURES, Machine, site_at, text = sites.DAY, sites.FEATURES, sites.Machine, sites.site_at, sites.text
 
 

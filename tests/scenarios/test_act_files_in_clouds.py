@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sites
 
 from licentia.errors import BindingEvidenceInvalid, BindingMismatch, ForkDetected
 from licentia.testing.clouds import FakeAws
 from licentia.testing.metadata import MetadataServer
 from licentia_plugins.bindings.aws import Aws
 
-_SPEC = importlib.util.spec_from_file_location("scenarios_sites", Path(__file__).with_name("sites.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-sites = sys.modules["scenarios_sites"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(sites)
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 

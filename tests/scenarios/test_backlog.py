@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import standardwebhooks
 from prometheus_client.parser import text_string_to_metric_families
+from vendor import until
 
 from licentia.settings import Webhooks
 
@@ -45,14 +46,6 @@ def doctor(url: str, key: str) -> dict[str, tuple[bool, str]]:
     command = [sys.executable, "-m", "licentia", "doctor", "-o", "json"]
     done = subprocess.run(command, env=here, stdout=subprocess.PIPE, check=False)
     return {check["name"]: (check["ok"], check["detail"]) for check in json.loads(done.stdout)["checks"]}
-
-
-def until(told: Any) -> None:
-    """Wait for half a minute at most until something is so."""
-    end = time.monotonic() + 30
-    while not told():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_what_waits_is_seen(serve: Any) -> None:

@@ -26,7 +26,7 @@ def server(serve: Callable[..., Any]) -> Iterator[Any]:
 
 
 @pytest.fixture
-def licentia(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+def licentia(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Runs a command in a folder of its own, with the key of the depot; JSON where it is asked for."""
     monkeypatch.chdir(tmp_path)
     # The server's log would be among what the commands print, as both are in this process.
@@ -38,8 +38,7 @@ def licentia(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         assert done.exit_code == code, done.output
         return json.loads(done.stdout) if "json" in words else done.output
 
-    yield run
-    structlog.reset_defaults()
+    return run
 
 
 @pytest.fixture

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import sys
 from pathlib import Path
 from typing import Any
 
-from licentia_integrations.edifact.interchange import read_interchange
+import connector_world as worlds
+import systems_base as base
 
-_SPEC = importlib.util.spec_from_file_location("connector_world", Path(__file__).with_name("connector_world.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-worlds = sys.modules.setdefault("connector_world", importlib.util.module_from_spec(_SPEC))
-_SPEC.loader.exec_module(worlds)
-base = worlds.systems.base
+from licentia_integrations.edifact.interchange import read_interchange
 
 
 class Edifact(base.System):

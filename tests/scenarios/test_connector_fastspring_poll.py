@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import fastspring_store as fastspring
 import httpx
+import loopback_shop as loopback
 import msgspec
 import pytest
+from vendor import until
 
 from licentia.contract import BY_NAME, parse
 from licentia.crypto.webhooks import signature_text
@@ -19,21 +17,6 @@ from licentia.errors import Unavailable
 from licentia.services.identity import OPERATOR
 
 SECRET = "of the webhook"
-
-
-def load(name: str) -> Any:
-    """A module of the contract tests."""
-    path = Path(__file__).parents[1] / "contract" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-loopback = load("loopback_shop")
-fastspring = load("fastspring_store")
 
 
 class Vendor:
@@ -58,14 +41,6 @@ class Vendor:
     def order(self, number: str) -> Any:
         """An order of the store."""
         return self("GetOrder", source="fastspring", order_number=number)
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_a_webhook_that_is_lost_is_found(serve: Any) -> None:

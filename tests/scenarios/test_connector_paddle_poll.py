@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
+import loopback_shop as loopback
 import msgspec
+import paddle_account as paddle
+from vendor import until
 
 from licentia.contract import BY_NAME, parse
 from licentia.crypto.webhooks import signature_text
@@ -19,21 +18,6 @@ from licentia.services.identity import OPERATOR
 
 SECRET = "pdl_ntfset_of_the_tests"
 SECOND = timedelta(seconds=1)
-
-
-def load(name: str) -> Any:
-    """A module of the contract tests."""
-    path = Path(__file__).parents[1] / "contract" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-loopback = load("loopback_shop")
-paddle = load("paddle_account")
 
 
 class Vendor:
@@ -59,14 +43,6 @@ class Vendor:
     def order(self, number: str) -> Any:
         """An order of the account."""
         return self("GetOrder", source="paddle", order_number=number)
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_a_notification_that_is_lost_is_found(serve: Any) -> None:

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import loopback_shop as loopback
 import msgspec
 import pytest
+import stripe_account as accounts
+from vendor import until
 
 from licentia.contract import BY_NAME, parse
 from licentia.crypto.webhooks import signature_text
 from licentia.services.identity import OPERATOR
 
 SECRET = "whsec_of_the_endpoint"
-
-
-def load(name: str) -> Any:
-    """A module of the contract tests."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "contract" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-loopback = load("loopback_shop")
-accounts = load("stripe_account")
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 class Vendor:

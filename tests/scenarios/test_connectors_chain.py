@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib.util
 import itertools
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import connector_world as worlds
 import pytest
+import systems_base as base
 
-_SPEC = importlib.util.spec_from_file_location("connector_world", Path(__file__).with_name("connector_world.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-worlds = sys.modules.setdefault("connector_world", importlib.util.module_from_spec(_SPEC))
-_SPEC.loader.exec_module(worlds)
 systems = worlds.systems
 AT_ONCE = [systems.Webhook, systems.Plesk, systems.Salesforce, systems.Paddle]
 """One that is answered at once, one that waits for its ticket, one that is acknowledged and fetched, one with parts."""
@@ -276,13 +271,13 @@ async def test_forged_and_illegible_deliveries(kind: Any, enter: Any) -> None:
     async with enter(kind()) as world:
         sent = world.system.placed("1", of(world.system, a=1), 1)
         bare = {name: "x" + value for name, value in sent.headers.items() if name != "content-type"}
-        forged = systems.Sent(sent.body.replace(systems.SECRET.encode(), b"forged"), bare)
+        forged = base.Sent(sent.body.replace(base.SECRET.encode(), b"forged"), bare)
         answer = await world.send(forged)
         assert answer.status_code == 401
         assert answer.json()["code"] == "unauthenticated"
         assert (await world.send(sent, "nobody")).status_code == 404
         assert await world.sql("SELECT id FROM delivery") == []
-        assert systems.SECRET not in answer.text
+        assert base.SECRET not in answer.text
 
 
 @pytest.mark.parametrize(
@@ -292,7 +287,7 @@ async def test_an_illegible_delivery_is_kept_for_a_person(kind: Any, enter: Any)
     """It is acknowledged and parked, and can be discarded."""
     async with enter(kind()) as world:
         body = b'{"this": "is signed, but nothing'
-        await world.tell(systems.Sent(body, world.system.sign(body)))
+        await world.tell(base.Sent(body, world.system.sign(body)))
         (delivery,) = await world.parked()
         assert delivery.problem
         whole = await world.call("GetDelivery", delivery_id=delivery.delivery_id)

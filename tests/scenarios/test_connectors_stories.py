@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import connector_world as worlds
+import loopback_shop as loopback
 import pytest
 
-_SPEC = importlib.util.spec_from_file_location("connector_world", Path(__file__).with_name("connector_world.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-worlds = sys.modules.setdefault("connector_world", importlib.util.module_from_spec(_SPEC))
-_SPEC.loader.exec_module(worlds)
 systems = worlds.systems
 
 
@@ -305,9 +300,9 @@ class SlowShop(systems.WooCommerce):
                 assert self.goes_on.wait(10)
             self.fields |= {each["key"]: each["value"] for each in request.json()["meta_data"]}
         if request.path.partition("?")[0].endswith("/notes"):
-            return systems.loopback.Response([])
+            return loopback.Response([])
         meta = [{"key": key, "value": value} for key, value in self.fields.items()]
-        return systems.loopback.Response({"id": 1, "meta_data": meta})
+        return loopback.Response({"id": 1, "meta_data": meta})
 
 
 async def test_the_newest_outcome_is_written_last(enter: Any) -> None:

@@ -8,7 +8,6 @@ test vectors.
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import exchange_lab as lab
 import msgspec
 import pytest
 
@@ -39,12 +39,6 @@ from licentia.exchange import messages
 from licentia.exchange.combination import unlock
 from licentia.exchange.vectors import CONTAINER
 from licentia_plugins.bindings.physical.placeholders import PATTERNS, SERIAL_PATTERNS, WORDS
-
-_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).parents[1] / "unit" / "exchange_lab.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 CHECKOUT = Path(__file__).parents[2]
 GOLDEN = CHECKOUT / "tests" / "golden"

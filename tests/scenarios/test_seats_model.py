@@ -6,26 +6,18 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import itertools
-import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import hypothesis
+import office
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from licentia.domain.instants import FOREVER
 from licentia.errors import Conflict
-
-_SPEC = importlib.util.spec_from_file_location("scenarios_office", Path(__file__).with_name("office.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-office = sys.modules["scenarios_office"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(office)
 
 TEAM = """
 from licentia.directories import Subject, UserDirectory

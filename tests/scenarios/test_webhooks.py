@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import importlib.util
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import receiver as receivers
 import standardwebhooks
 import svix
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -27,11 +26,6 @@ from licentia.storage import webhookstore
 if TYPE_CHECKING:
     from licentia.services.application import Application
 
-_SPEC = importlib.util.spec_from_file_location("webhook_receiver", Path(__file__).with_name("receiver.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-receivers = sys.modules["webhook_receiver"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(receivers)
 Say = receivers.Say
 OPEN = Webhooks(allow_private=True, allow_http=True)
 

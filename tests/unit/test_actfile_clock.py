@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+import exchange_lab as lab
 import msgspec
 import pytest
 from hypothesis import given
@@ -15,12 +13,6 @@ from hypothesis import strategies as st
 
 from licentia.client.actfile.clock import BEHIND_SECONDS, SAVE_SECONDS, WRONG_SECONDS, Seen, remember, tell
 from licentia.errors import LicenseExpired, UpdateRequired
-
-_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).with_name("exchange_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 T = 1_800_000_000
 HOUR, DAY = 3600, 86_400

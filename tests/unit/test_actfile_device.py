@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+import exchange_lab as lab
 import pytest
 
 from licentia.client.actfile.file import REQUESTS_KEPT
@@ -25,12 +23,6 @@ from licentia.errors import (
     UpdateOutOfOrder,
 )
 from licentia.exchange import messages
-
-_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).with_name("exchange_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 
 def until(days: float) -> datetime:

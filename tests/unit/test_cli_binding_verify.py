@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from click.testing import CliRunner
 
 from licentia.cli.command import REFUSED
@@ -25,13 +24,6 @@ AWS, AZURE, GCP = (
 RED_HAT = "https://subscription.rhsm.redhat.com:443/subscription"
 
 Run = Callable[..., tuple[int, Any]]
-
-
-@pytest.fixture(autouse=True)
-def _log() -> Iterator[None]:
-    """The command turns the log to its standard error, which ends with the command."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
 from licentia import installed
@@ -52,13 +51,6 @@ class Shop(Connector):
         customer = Customer(id=order["buyer"])
         told = delivery.pointer or delivery.url
         return (Change(kind="placed", order_number=order["number"] + told, customer=customer, lines=lines),)
-
-
-@pytest.fixture(autouse=True)
-def _log() -> Iterator[None]:
-    """The command turns the log to its standard error, which ends with the command."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
+import exchange_lab as lab
 import msgspec
 import pytest
 
@@ -30,12 +28,6 @@ from licentia.errors import (
 )
 from licentia.exchange import messages, track
 from licentia.exchange.messages import RECEIPT, REQUEST, UPDATE
-
-_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).with_name("exchange_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 SUITES = pytest.mark.parametrize("suite", [ED25519, HYBRID])
 

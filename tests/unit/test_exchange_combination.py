@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import exchange_lab as lab
 import msgspec
 import pytest
 from hypothesis import given
@@ -19,12 +17,6 @@ from licentia.errors import BindingMismatch, DocumentInvalid, FieldProblem, Unav
 from licentia.exchange.combination import MOST_WEIGHT, Combination, lock, unlock
 from licentia.exchange.messages import Lock
 from licentia.settings import SettingsError
-
-_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).with_name("exchange_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 EVIDENCE = dict.fromkeys("abc", b"here")
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import exchange_lab as lab
 import pytest
 from click.testing import CliRunner
 from hypothesis import example, given, settings
@@ -34,12 +33,6 @@ from licentia.errors import (
 )
 from licentia.exchange import messages
 from licentia.exchange.messages import RECEIPT, REQUEST, UPDATE
-
-_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).with_name("exchange_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 DOCUMENTED = (
     DocumentInvalid,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+import exchange_lab as lab
 import pytest
 
 from licentia.containers import ContainerRef
@@ -22,12 +20,6 @@ from licentia.errors import (
 from licentia.exchange import messages, track
 from licentia.exchange.keeper import read
 from licentia.exchange.messages import RECEIPT, REQUEST
-
-_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).with_name("exchange_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 
 @pytest.fixture

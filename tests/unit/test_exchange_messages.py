@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
+import exchange_lab as lab
 import msgspec
 import pytest
 from hypothesis import given
@@ -28,12 +26,6 @@ from licentia.exchange.messages import (
     Statement,
     Use,
 )
-
-_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).with_name("exchange_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 KEY = SoftwareKey.generate(ED25519)
 short = st.text(st.characters(codec="utf-8"), max_size=30)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
+import exchange_lab as lab
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -14,12 +12,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from licentia.errors import ForkDetected, NotFound, UpdateOutOfOrder
 from licentia.exchange import messages
-
-_SPEC = importlib.util.spec_from_file_location("exchange_lab", Path(__file__).with_name("exchange_lab.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-lab = sys.modules["exchange_lab"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(lab)
 
 some = st.integers(0, 10**6)
 step = st.one_of(st.just(-1), st.integers(0, 5))

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import structlog
 
 from licentia.contract import BY_NAME
 from licentia.contract.products import GetProduct, Product
@@ -32,7 +31,6 @@ def _logging_as_before() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers, root.level, access.disabled, access.propagate = handlers, level, False, True
-    structlog.reset_defaults()
 
 
 def client(app: object) -> httpx.AsyncClient:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import ssl
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import receiver as receivers
 import standardwebhooks
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -29,11 +28,6 @@ from licentia.settings import Settings, Webhooks
 from licentia.storage.webhook_models import Webhook
 
 _FILE = Path(__file__).parents[1] / "scenarios" / "receiver.py"
-_SPEC = importlib.util.spec_from_file_location("webhook_receiver", _FILE)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-receivers = sys.modules["webhook_receiver"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(receivers)
 Say = receivers.Say
 
 KEYS, OLD = WebhookKeys.generate(), WebhookKeys.generate()
