@@ -59,8 +59,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
     """A command or a server that a test runs in this process sets up the log; the next test is to see all of it."""
+    before = structlog.get_config()  # the very objects: a logger that was bound once keeps them
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")
