@@ -1,14 +1,17 @@
 """Imports a file until it is killed: `python importers.py`, with a job as a JSON object on its input.
 
-It writes a line after each batch: how many orders are done.
+It writes a line after each batch: how many orders are done. After `most` batches, if the job names these, it only
+waits to be killed, so that it does not come to the end before whoever kills it gets a turn.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,14 @@ async def work(job: dict[str, Any]) -> None:
         connection = await application.chain.connections.get("csv")
         running = Import(application, application.chain.inbox, connection, Path(job["file"]), dry_run=False)
         print(await running.begin(restart=False), flush=True)  # noqa: T201
-        await running.run(job["batch"], lambda place, of: print(place, flush=True))  # noqa: T201
+        batches = itertools.count(1)
+
+        def told(place: int, of: int) -> None:
+            print(place, flush=True)  # noqa: T201
+            if next(batches) == job["most"]:
+                time.sleep(60)
+
+        await running.run(job["batch"], told)
     finally:
         await application.close()
 

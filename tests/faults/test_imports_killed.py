@@ -19,7 +19,9 @@ from licentia.settings import Settings
 from licentia.storage import eventlog
 
 HERE = Path(__file__).parent
-ORDERS, BATCH = 240, 8
+ORDERS, BATCH = 320, 8
+AHEAD = 2
+"""Batches that a run may be ahead of whoever kills it."""
 COUNTS = {"purchase_order": ORDERS, "license": 2 * ORDERS, "ticket": ORDERS, "source_order": ORDERS, "delivery": ORDERS}
 
 
@@ -30,7 +32,8 @@ async def lives(job: dict[str, Any], batches: int | None, delay: float) -> list[
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps(job).encode() + b"\n")
+    most = None if batches is None else batches + AHEAD
+    process.stdin.write(json.dumps({**job, "most": most}).encode() + b"\n")
     told: list[int] = []
     try:
         while line := await asyncio.wait_for(process.stdout.readline(), 30):
