@@ -69,9 +69,7 @@ async def test_a_server_whose_schema_is_not_complete(desk: Any) -> None:
     assert (await desk.application.checks())["database"] == "migrations missing: 0002_invariants"
 
 
-async def test_a_failure_of_our_own_is_told_without_its_words(
-    small_desk: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failure_of_our_own_is_told_without_its_words(small_desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller learns that something failed, the log learns what and in which request."""
 
     async def fail(request: Any, context: Any) -> Any:
