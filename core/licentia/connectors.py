@@ -296,10 +296,16 @@ class Handshake(Plugged, ABC):
 
 
 class Answering(Plugged, ABC):
-    """The ability to tell the system in the reply what came of its delivery, as a ticket that the shop shows.
+    """The ability to reply in the system's own form, and to tell it what came of its delivery, as a ticket.
 
     Without it, a delivery that is kept is answered with 204 and applied later.
+
+    Attributes:
+        waits: whether the reply waits until the delivery is applied. Not where it only acknowledges: it is
+            given as soon as the delivery is kept then, without outcomes.
     """
+
+    waits: ClassVar[bool] = True
 
     @abstractmethod
     def _answer(self, delivery: Delivery, outcomes: tuple[Outcome, ...]) -> Answer:

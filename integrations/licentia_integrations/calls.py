@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import httpx
 import msgspec
@@ -24,6 +25,8 @@ ALL_SECONDS = 60.0
 
 LONGEST_PAUSE = 600
 """Seconds that a system may ask for until its next request."""
+
+T = TypeVar("T")
 
 GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 REFUSED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
@@ -70,6 +73,39 @@ class Reply(msgspec.Struct, frozen=True):
 
 class TooLong(Unavailable):
     """The system sent more than is read."""
+
+
+def answered(body: bytes, kind: type[T], api: str, setting: str) -> T:
+    """What an interface answered, as the struct that it should be.
+
+    Args:
+        body: a body of JSON, or a part of one.
+        kind: the struct.
+        api: what that interface is called.
+        setting: where its address is set.
+
+    Raises:
+        Unavailable: it is none; perhaps somebody else answers at that address.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Unavailable(f"What was answered is none of {api}.", help=f"Check `{setting}`.") from None
+
+
+async def shrinking(ask: Callable[[int], Awaitable[T]], most: int) -> T:
+    """What is answered to a question for so many documents, or for fewer where they are too long together.
+
+    Raises:
+        TooLong: a single one is.
+    """
+    while True:
+        try:
+            return await ask(most)
+        except TooLong:
+            if most == 1:
+                raise
+            most //= 2
 
 
 class Caller:

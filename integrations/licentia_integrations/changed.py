@@ -138,6 +138,12 @@ def system_now(headers: Mapping[str, str]) -> int:
     return min(ours, int(told.timestamp() * 1000))
 
 
+def begin_of(day: date | None) -> int:
+    """When the first walk begins, in milliseconds: with a day of UTC, by default a day ago."""
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC) if day else datetime.now(UTC) - BEGIN_BEFORE
+    return max(0, (start - EPOCH) // timedelta(milliseconds=1))
+
+
 def positions(cursor: str, kinds: tuple[str, ...], begin: date | None) -> dict[str, Position]:
     """The position of each kind of document that a cursor tells; those it does not tell begin at a day.
 
@@ -150,8 +156,7 @@ def positions(cursor: str, kinds: tuple[str, ...], begin: date | None) -> dict[s
         known = msgspec.json.decode(cursor or "{}", type=dict[str, Position])
     except msgspec.DecodeError:
         known = {}
-    start = datetime(begin.year, begin.month, begin.day, tzinfo=UTC) if begin else datetime.now(UTC) - BEGIN_BEFORE
-    first = max(0, (start - EPOCH) // timedelta(milliseconds=1))
+    first = begin_of(begin)
     return {kind: known.get(kind) or Position(since=first) for kind in kinds}
 
 

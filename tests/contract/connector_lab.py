@@ -152,21 +152,26 @@ async def connecting(system: Any, made: Callable[..., Connector]) -> AsyncIterat
 class Walk:
     """Polls with one cursor after the other, as the server does: also with that of a poll that found nothing."""
 
-    def __init__(self, connector: Any) -> None:
-        self.connector = connector
-        self.cursor = ""
+    def __init__(self, connector: Any, cursor: str = "", most: int = 100) -> None:
+        self.connector, self.cursor, self.most = connector, cursor, most
 
     async def __call__(self) -> list[Change]:
         """All that is found until there is nothing more."""
         found: list[Change] = []
         for _ in range(MOST_POLLS):
             page = await self.connector.poll(self.cursor)
-            assert len(page.deliveries) <= 100
+            assert len(page.deliveries) <= self.most
             self.cursor = page.cursor
             found += [change for delivery in page.deliveries for change in self.connector.normalise(delivery)]
             if not page.deliveries and not is_under_way(page.cursor):
                 return found
         pytest.fail(f"{MOST_POLLS} polls were not enough: the same is found again and again")
+
+
+async def polled(connector: Any, cursor: str = "", most: int = 500) -> tuple[list[Change], str]:
+    """All that a walk finds from a cursor on, and the cursor then; `most` deliveries are of one poll."""
+    walk = Walk(connector, cursor, most)
+    return await walk(), walk.cursor
 
 
 def is_under_way(cursor: str) -> bool:

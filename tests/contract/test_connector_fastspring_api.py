@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import connector_lab as lab
 import fastspring_store as fastspring
 import loopback_shop as loopback
 import msgspec
@@ -48,18 +49,6 @@ def numbers(connector: FastSpring, page: Page) -> list[str]:
     return [change.order_number for each in page.deliveries for change in connector.normalise(each)]
 
 
-async def polled(connector: FastSpring, cursor: str = "") -> tuple[list[str], str]:
-    """The orders that polls find from a cursor, and the last cursor."""
-    found: list[str] = []
-    for _ in range(100):
-        page = await connector.poll(cursor)
-        cursor = page.cursor
-        if not page.deliveries:
-            return found, cursor
-        found += numbers(connector, page)
-    pytest.fail("the polls do not end")
-
-
 def batch(*events: Any) -> Delivery:
     """A webhook."""
     return Delivery(body=msgspec.json.encode({"events": events}), received_at=NOW)
@@ -71,13 +60,13 @@ async def test_each_event_is_found_once(linked: FastSpring, store: Any) -> None:
     for number in range(60):
         store.happens(f"evt{number}", "order.completed", fastspring.order(f"ord{number}"), start + number)
         store.happens(f"other{number}", "mailingListEntry.updated", {}, start + number)
-    found, cursor = await polled(linked)
-    assert found == [f"ord{number}" for number in range(60)]
+    found, cursor = await lab.polled(linked)
+    assert lab.numbers(found) == [f"ord{number}" for number in range(60)]
     assert store.unprocessed == []
     store.happens("evt", "order.canceled", fastspring.order("ord7"))
-    again, cursor = await polled(linked, cursor)
-    assert again == ["ord7"]
-    assert (await polled(linked, cursor))[0] == []
+    again, cursor = await lab.polled(linked, cursor)
+    assert lab.numbers(again) == ["ord7"]
+    assert (await lab.polled(linked, cursor))[0] == []
 
 
 async def test_nothing_is_marked_before_it_is_stored(linked: FastSpring, store: Any) -> None:
@@ -129,13 +118,13 @@ async def test_a_poll_begins_a_day_ago(store: Any) -> None:
         )
     with loopback.listening(store) as address:
         connector = connect(address)
-        assert (await polled(connector))[0] == ["ord0"]
+        assert lab.numbers((await lab.polled(connector))[0]) == ["ord0"]
         assert len(store.unprocessed) == 5
         since = (NOW - timedelta(days=4)).date()
         begun = connect(address, poll_from=since)
-        assert (await polled(begun))[0] == ["ord3", "ord1"]
+        assert lab.numbers((await lab.polled(begun))[0]) == ["ord3", "ord1"]
         long_ago = connect(address, poll_from="2020-01-01")
-        assert (await polled(long_ago))[0] == ["ord20"]
+        assert lab.numbers((await lab.polled(long_ago))[0]) == ["ord20"]
         for each in (connector, begun, long_ago):
             await each.close()
 
@@ -172,7 +161,7 @@ async def test_a_failure_loses_nothing(linked: FastSpring, store: Any, failure: 
     store.next = [failure]
     with pytest.raises(Unavailable):
         await linked.poll("")
-    assert (await polled(linked))[0] == ["ord1"]
+    assert lab.numbers((await lab.polled(linked))[0]) == ["ord1"]
 
 
 async def test_a_store_that_is_slow_or_busy_is_left_alone(

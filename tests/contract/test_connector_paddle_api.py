@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import connector_lab as lab
 import loopback_shop as loopback
 import msgspec
 import paddle_account as paddle
 import pytest
 
-from licentia.connectors import Change, Delivery, Outcome, Page
+from licentia.connectors import Delivery, Outcome, Page
 from licentia.errors import Unavailable
 from licentia.settings import SettingsError
 from licentia_integrations import calls
@@ -44,23 +45,6 @@ async def linked(account: Any) -> AsyncIterator[Paddle]:
         await connector.close()
 
 
-async def polled(connector: Paddle, cursor: str = "") -> tuple[list[Change], str]:
-    """All that polls find from a cursor, and the last cursor."""
-    found: list[Change] = []
-    for _ in range(100):
-        page = await connector.poll(cursor)
-        cursor = page.cursor
-        if not page.deliveries:
-            return found, cursor
-        found += [change for delivery in page.deliveries for change in connector.normalise(delivery)]
-    pytest.fail("the polls do not end")
-
-
-def numbers(changes: list[Change]) -> list[str]:
-    """The numbers of orders."""
-    return [change.order_number for change in changes]
-
-
 @pytest.mark.parametrize("apart", [0, 1, 60])
 async def test_each_event_is_found_once(linked: Paddle, account: Any, apart: int) -> None:
     """Page by page, oldest first, whatever lies between; what happens later is found, and nothing else."""
@@ -69,13 +53,13 @@ async def test_each_event_is_found_once(linked: Paddle, account: Any, apart: int
         at = start + number * apart * SECOND
         account.happens("customer.updated", {"id": "ctm_ann"}, at)
         account.happens("transaction.completed", paddle.transaction(str(number)), at)
-    found, cursor = await polled(linked)
-    assert numbers(found) == [f"txn_{number}" for number in range(450)]
+    found, cursor = await lab.polled(linked)
+    assert lab.numbers(found) == [f"txn_{number}" for number in range(450)]
     account.clock += SECOND
     account.happens("transaction.canceled", paddle.transaction("7", status="canceled"))
-    again, cursor = await polled(linked, cursor)
+    again, cursor = await lab.polled(linked, cursor)
     assert [(change.order_number, change.kind) for change in again] == [("txn_7", "cancelled")]
-    assert (await polled(linked, cursor))[0] == []
+    assert (await lab.polled(linked, cursor))[0] == []
 
 
 async def test_an_event_that_becomes_visible_late_is_found(linked: Paddle, account: Any) -> None:
@@ -83,12 +67,12 @@ async def test_an_event_that_becomes_visible_late_is_found(linked: Paddle, accou
     before = account.clock - 60 * SECOND
     account.happens("transaction.completed", paddle.transaction("1"), before - 7200 * SECOND)
     account.happens("transaction.completed", paddle.transaction("3"))
-    found, cursor = await polled(linked)
+    found, cursor = await lab.polled(linked)
     account.happens("transaction.completed", paddle.transaction("2"), before)
-    late, cursor = await polled(linked, cursor)
-    assert (numbers(found), numbers(late)) == (["txn_1", "txn_3"], ["txn_2"])
+    late, cursor = await lab.polled(linked, cursor)
+    assert (lab.numbers(found), lab.numbers(late)) == (["txn_1", "txn_3"], ["txn_2"])
     account.clock += 3600 * SECOND
-    assert (await polled(linked, cursor))[0] == []
+    assert (await lab.polled(linked, cursor))[0] == []
 
 
 async def test_a_poll_begins_a_day_ago(account: Any) -> None:
@@ -97,16 +81,16 @@ async def test_a_poll_begins_a_day_ago(account: Any) -> None:
         account.happens("transaction.completed", paddle.transaction(str(hours)), account.clock - hours * 3600 * SECOND)
     with loopback.listening(account) as address:
         connector = connect(address)
-        found, _ = await polled(connector)
-        assert numbers(found) == [f"txn_{hours}" for hours in range(23, 0, -2)]
+        found, _ = await lab.polled(connector)
+        assert lab.numbers(found) == [f"txn_{hours}" for hours in range(23, 0, -2)]
         assert len(account.requests) <= 4
         day = (account.clock - timedelta(days=3)).date()
         since = connect(address, poll_from=day)
         first = datetime(day.year, day.month, day.day, tzinfo=UTC)
         wanted = [hours for hours in range(1, 2000, 2) if account.clock - hours * 3600 * SECOND >= first]
-        assert numbers((await polled(since))[0]) == [f"txn_{hours}" for hours in reversed(wanted)]
+        assert lab.numbers((await lab.polled(since))[0]) == [f"txn_{hours}" for hours in reversed(wanted)]
         all_of_it = connect(address, poll_from=date(2020, 1, 1))
-        assert len((await polled(all_of_it))[0]) == 1000
+        assert len((await lab.polled(all_of_it))[0]) == 1000
         for each in (connector, since, all_of_it):
             await each.close()
 
@@ -114,13 +98,13 @@ async def test_a_poll_begins_a_day_ago(account: Any) -> None:
 async def test_a_cursor_outlives_what_paddle_keeps(linked: Paddle, account: Any) -> None:
     """After 90 days of silence its event is gone; the walk goes on with the oldest that there is."""
     account.happens("transaction.completed", paddle.transaction("1"), account.clock - 3600 * SECOND)
-    found, cursor = await polled(linked)
+    found, cursor = await lab.polled(linked)
     stream = msgspec.json.decode(cursor)
     assert stream["behind"] in account.events
     gone = stream | {"behind": "evt_gone", "behind_at": stream["behind_at"] - 90 * 86_400_000}
     account.happens("transaction.completed", paddle.transaction("2"))
-    later, _ = await polled(linked, msgspec.json.encode(gone).decode())
-    assert (numbers(found), numbers(later)) == (["txn_1"], ["txn_1", "txn_2"])
+    later, _ = await lab.polled(linked, msgspec.json.encode(gone).decode())
+    assert (lab.numbers(found), lab.numbers(later)) == (["txn_1"], ["txn_1", "txn_2"])
 
 
 async def test_a_webhook_and_a_poll_of_one_event_are_one_delivery(linked: Paddle, account: Any) -> None:
@@ -137,14 +121,14 @@ async def test_a_webhook_and_a_poll_of_one_event_are_one_delivery(linked: Paddle
 async def test_what_was_not_stored_is_found_again(linked: Paddle, account: Any) -> None:
     """A server that dies before it has stored a poll asks from the cursor before."""
     account.happens("transaction.completed", paddle.transaction("1"))
-    _, cursor = await polled(linked)
+    _, cursor = await lab.polled(linked)
     account.clock += SECOND
     account.happens("transaction.completed", paddle.transaction("2"))
     for _ in range(2):
         lost = await linked.poll(cursor)
-        assert numbers([*linked.normalise(lost.deliveries[0])]) == ["txn_2"]
-    assert numbers((await polled(linked, cursor))[0]) == ["txn_2"]
-    assert (await polled(linked, lost.cursor))[0] == []
+        assert lab.numbers([*linked.normalise(lost.deliveries[0])]) == ["txn_2"]
+    assert lab.numbers((await lab.polled(linked, cursor))[0]) == ["txn_2"]
+    assert (await lab.polled(linked, lost.cursor))[0] == []
 
 
 async def test_what_is_illegible_is_found_for_a_person(linked: Paddle, account: Any) -> None:
@@ -186,7 +170,7 @@ async def test_a_failure_loses_nothing(linked: Paddle, account: Any, monkeypatch
     with pytest.raises(Unavailable, match="TimeoutError"):
         await linked.poll("")
     account.answer = answer
-    assert numbers((await polled(linked))[0]) == ["txn_1"]
+    assert lab.numbers((await lab.polled(linked))[0]) == ["txn_1"]
 
 
 async def test_a_wrong_key_is_told(account: Any) -> None:
@@ -206,7 +190,7 @@ async def test_long_events_are_asked_for_in_shorter_pages(
     monkeypatch.setattr(calls, "MAX_BODY_BYTES", 20_000)
     for number in range(40):
         account.happens("transaction.completed", paddle.transaction(str(number), note="x" * 2000))
-    assert len((await polled(linked))[0]) == 40
+    assert len((await lab.polled(linked))[0]) == 40
 
 
 async def test_a_subscription_bears_the_ticket_of_its_transaction(linked: Paddle, account: Any) -> None:

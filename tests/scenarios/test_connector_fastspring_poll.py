@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import fastspring_store as fastspring
 import httpx
 import loopback_shop as loopback
 import msgspec
-import pytest
-from vendor import until
+from vendor import Vendor, until
 
-from licentia.contract import BY_NAME, parse
 from licentia.crypto.webhooks import signature_text
-from licentia.errors import Unavailable
-from licentia.services.identity import OPERATOR
 
 SECRET = "of the webhook"
 
 
-class Vendor:
-    """The operator of a server whose orders come from FastSpring."""
+class FastSpringVendor(Vendor):
+    """The vendor, whose orders come from FastSpring."""
 
     def __init__(self, server: Any) -> None:
-        self._server = server
-        items = [{"product_code": "cad", "expires_at": "2030-01-01T00:00:00Z", "renewal_days": 365}]
-        self("PutProduct", sku="cad", name="Acme CAD", items=items)
-
-    def __call__(self, name: str, /, **members: Any) -> Any:
-        """What an operation answers."""
-        operation = BY_NAME[name]
-        return self._server.run(self._server.application.call(operation, parse(operation, members), OPERATOR))
+        super().__init__(server, "fastspring")
+        self.sells("cad", expires_at="2099-01-01T00:00:00Z", renewal_days=365)
 
     def take(self, *events: dict[str, Any]) -> httpx.Response:
         """Take a webhook, signed; the answer."""
         body = msgspec.json.encode({"events": events})
         headers = {"x-fs-signature": signature_text(SECRET.encode(), body, "base64")}
-        return httpx.post(f"{self._server.url}/connectors/fastspring", content=body, headers=headers)
-
-    def order(self, number: str) -> Any:
-        """An order of the store."""
-        return self("GetOrder", source="fastspring", order_number=number)
+        return self.http.post("/connectors/fastspring", content=body, headers=headers)
 
 
 def test_a_webhook_that_is_lost_is_found(serve: Any) -> None:
@@ -49,8 +36,8 @@ def test_a_webhook_that_is_lost_is_found(serve: Any) -> None:
     store.orders = {id: fastspring.order(id, tags={"campaign": "spring"}) for id in ("ord1", "ord2")}
     with loopback.listening(store) as address:
         api = {"api_user": "user", "api_password": "password", "api_url": address}
-        with serve(connector={"fastspring": {"secret": SECRET, **api, "poll_seconds": 0}}) as server:
-            vendor = Vendor(server)
+        known = {"secret": SECRET, **api, "poll_seconds": 0}
+        with serve(connector={"fastspring": known}) as server, closing(FastSpringVendor(server)) as vendor:
             store.happens("evt1", "order.completed", store.orders["ord1"])
             store.happens("odd", "order.completed", {"items": []})
             answer = vendor.take(store.events["evt1"], store.events["odd"])
@@ -61,19 +48,20 @@ def test_a_webhook_that_is_lost_is_found(serve: Any) -> None:
             store.happens("evt2", "order.completed", store.orders["ord2"])
             store.happens("trial", "order.completed", fastspring.order("ord3", live=False))
             store.next = [loopback.Response({}, 500)]
-            with pytest.raises(Unavailable):
-                vendor("PollConnector", name="fastspring")
+            assert (
+                vendor.http.post("/v1/connectors/fastspring/poll", headers=server.headers("admin")).status_code == 503
+            )
             assert len(store.unprocessed) == 3
-            vendor("PollConnector", name="fastspring")
+            vendor.polls()
             until(lambda: "licentia_ticket" in store.orders["ord2"]["tags"])
-            vendor("PollConnector", name="fastspring")
+            vendor.polls()
             assert store.unprocessed == []
             for number in ("ord1", "ord2"):
                 order = vendor.order(number)
-                assert store.orders[number]["tags"] == {"campaign": "spring", "licentia_ticket": order.ticket}
-                assert order.licenses[0].quantity == 2
-            (parked,) = vendor("ListDeliveries", connector="fastspring", state="parked").deliveries
-            assert "The order's id is missing" in parked.problem
+                assert store.orders[number]["tags"] == {"campaign": "spring", "licentia_ticket": order["ticket"]}
+                assert vendor.seats(number) == 2
+            (parked,) = until(lambda: [each for each in vendor.deliveries() if each["state"] == "parked"])
+            assert "The order's id is missing" in parked["problem"]
             assert store.writes == 2
             assert vendor.take(store.events["evt2"]).status_code == 200
             assert store.writes == 2

@@ -57,6 +57,18 @@ class Plugin(Connector, Fetching):
 """
 
 
+ACKNOWLEDGES = """
+from licentia.connectors import Answer, Answering
+{down}
+class Acknowledging(Plugin, Answering):
+    waits = False
+    def _answer(self, delivery, outcomes):
+        assert outcomes == ()
+        return Answer(status=200, body=b"taken")
+Plugin = Acknowledging
+"""
+
+
 async def add(desk: Any, name: str = "drop", **settings: str) -> Any:
     """Add a connection for files."""
     desk.secrets.add(SECRET)
@@ -218,6 +230,20 @@ async def test_a_delivery_that_was_given_up_has_another_week_after_a_replay(open
     assert (await desk("GetOrder", source="down", order_number="1")).ticket
     kinds = await desk.kinds()
     assert (kinds.count("delivery.dead"), kinds.count("delivery.replayed")) == (1, 1)
+
+
+async def test_who_wants_only_an_acknowledgement_waits_for_nothing(open_desk: Any, install: Any) -> None:
+    """It is there as soon as the delivery is kept, whatever becomes of that."""
+    install("connectors", "down", ACKNOWLEDGES.format(down=DOWN))
+    desk = await open_desk(connector={"down": {}})
+    sent = Delivery(body=b"", received_at=datetime.now(UTC))
+    answer = await desk.application.deliver("down", sent, "127.0.0.1")
+    assert (answer.status, answer.body) == (200, b"taken")
+    (kept,) = (await desk("ListDeliveries")).deliveries
+    assert (kept.state, kept.attempts) == ("waiting", 0)
+    await desk.application.chain.inbox.work(8)
+    (tried,) = (await desk("ListDeliveries")).deliveries
+    assert (tried.state, tried.attempts) == ("waiting", 1)
 
 
 async def test_an_order_that_the_vendor_cancelled_stays_so(small_desk: Any) -> None:

@@ -76,11 +76,12 @@ class Inbox:
         if isinstance(connector, Handshake) and (answer := connector.handshake(delivery)) is not None:
             return answer
         await connector.authenticate(delivery)
-        waits = isinstance(connector, Answering)
+        answering = connector if isinstance(connector, Answering) else None
+        waits = answering is not None and answering.waits
         id = (await self.keep(connection, [delivery], "sent", claimed=waits))[0]
-        if not isinstance(connector, Answering):
+        if answering is None or not answering.waits:
             self._wake()
-            return Answer()
+            return answering.answer(delivery, ()) if answering else Answer()
         try:
             outcomes = await asyncio.wait_for(asyncio.shield(self.process(id)), ANSWER_WITHIN)
         except TimeoutError:
@@ -88,7 +89,7 @@ class Inbox:
                 "The order is kept, but not ready in time.", help="Send it again: the answer is the same.",
                 retry_after_seconds=5,
             ) from None  # fmt: skip
-        return connector.answer(delivery, tuple(result.outcome for result in outcomes if result.order_number))
+        return answering.answer(delivery, tuple(result.outcome for result in outcomes if result.order_number))
 
     async def keep(
         self, connection: Connection, deliveries: Sequence[Delivery], way: str, *, claimed: bool = False,

@@ -6,47 +6,25 @@ interchange with an ORDRSP for each message, which has the ticket in its text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import msgspec
-
-from licentia.connectors import Answer, Answering, Change, Connector, Delivery, Outcome
+from licentia.connectors import Answer, Change, Delivery, Outcome
 from licentia.errors import InvalidRequest
+from licentia_integrations.edi import EdiConnector
 from licentia_integrations.edifact.interchange import Interchange, read_interchange
 from licentia_integrations.edifact.orders import Meant, meant_by
 from licentia_integrations.edifact.response import reply_to
-from licentia_integrations.incoming import LONGEST_ID, Secrets, check_shown, secrets_of, settings_of
+from licentia_integrations.incoming import LONGEST_ID
 
 MEDIA_TYPE = "application/EDIFACT"
 """RFC 1767."""
 
 
-class EdifactSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is known of the sender; docs/plugins/edifact.md explains each."""
-
-    secret: Secrets
-    complete_changes: bool = False
-    qualify: bool = False
-
-
-class Edifact(Connector, Answering):
+class Edifact(EdiConnector):
     """Settings: `secret`, which the sender shows; `complete_changes` and `qualify` say how its messages are meant.
 
     A change places no order: its own number may be another one than that of the order which it is about.
     """
 
     changed_places = False
-
-    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
-        super().__init__(name, settings)
-        given = settings_of(EdifactSettings, name, settings)
-        self._secrets = secrets_of(given.secret)
-        self._complete_changes = given.complete_changes
-        self._qualify = given.qualify
-
-    async def _authenticate(self, delivery: Delivery) -> None:
-        check_shown(delivery, self._secrets)
 
     def _normalise(self, delivery: Delivery) -> tuple[Change, ...]:
         return tuple(each.change for each in self._meant(read_interchange(delivery.body)))
@@ -77,4 +55,4 @@ class Edifact(Connector, Answering):
         return Answer(status=200, body=body, media_type=MEDIA_TYPE) if body else Answer(status=204)
 
     def _meant(self, interchange: Interchange) -> tuple[Meant, ...]:
-        return meant_by(interchange, complete_changes=self._complete_changes, qualify=self._qualify)
+        return meant_by(interchange, complete_changes=self._given.complete_changes, qualify=self._given.qualify)

@@ -50,6 +50,7 @@ class FastSpring(Connector, Answering, Polling, WriteBack):
     """An order earns licenses when it is completed; a subscription's later charges renew it."""
 
     changed_places = False
+    waits = False
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)

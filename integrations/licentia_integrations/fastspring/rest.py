@@ -16,14 +16,13 @@ import msgspec
 
 from licentia.connectors import Delivery, Outcome
 from licentia.errors import Unavailable
-from licentia_integrations.calls import Caller, Reply, delivered
-from licentia_integrations.changed import BEGIN_BEFORE
+from licentia_integrations.calls import Caller, Reply, answered, delivered
+from licentia_integrations.changed import begin_of
 from licentia_integrations.fastspring.settings import FastSpringSettings
+from licentia_integrations.outcomes import differing
 from licentia_integrations.shops import EPOCH
 
-TICKET, PROBLEM = "licentia_ticket", "licentia_problem"
-"""The tags of an order that are written."""
-
+API = "FastSpring's API"
 MOST_PROBLEM = 500
 OLDEST_DAYS = 29
 """FastSpring tells no event that is older than 30 days, and refuses to be asked for it."""
@@ -90,7 +89,7 @@ class Rest:
         reply = await self._caller.call("GET", f"{self._base}events/unprocessed?days={days}")
         if not reply.ok:
             raise reply.refusal()
-        told = [(_head(bytes(each)), bytes(each)) for each in _read(reply, _Events).events]
+        told = [(_head(bytes(each)), bytes(each)) for each in answered(reply.body, _Events, API, "api_url").events]
         told = sorted((each for each in told if not 0 < each[0].created < begin), key=lambda each: each[0].created)
         found = [delivered(b'{"events":[' + event + b"]}", f"{self._base}events/{head.id}") for head, event in told]
         return found, [head.id for head, _ in told if ID.fullmatch(head.id)]
@@ -104,19 +103,16 @@ class Rest:
             return
         if not reply.ok:
             raise reply.refusal()
-        tags = _read(reply, _Order).tags or {}
-        wanted = {PROBLEM: (outcome.problem or "")[:MOST_PROBLEM]}
-        wanted |= {TICKET: outcome.ticket} if outcome.ticket else {}
-        differing = {name: value for name, value in wanted.items() if tags.get(name, "") != value}
-        if differing:
-            await self._tag(outcome.order_number, tags | differing)
+        tags = answered(reply.body, _Order, API, "api_url").tags or {}
+        if wanted := differing(tags, outcome, MOST_PROBLEM):
+            await self._tag(outcome.order_number, tags | wanted)
 
     async def _tag(self, number: str, tags: dict[str, Any]) -> None:
         body = msgspec.json.encode({"orders": [{"order": number, "tags": tags}]})
         reply = await self._caller.call("POST", f"{self._base}orders", body=body)
         if not reply.ok:
             raise reply.refusal()
-        for each in _read(reply, _Results).orders:
+        for each in answered(reply.body, _Results, API, "api_url").orders:
             if each.result == "error":
                 reason = "; ".join(map(str, (each.error or {}).values()))[:200]
                 raise Unavailable(f"FastSpring refuses: {reason}", help="Look at the tags of the order.")
@@ -129,11 +125,10 @@ def cursor_of(text: str, first: date | None) -> Cursor:
         text: JSON of a `Cursor`; empty for the first poll.
         first: the first day, in UTC; by default a day ago.
     """
-    start = datetime(first.year, first.month, first.day, tzinfo=UTC) if first else datetime.now(UTC) - BEGIN_BEFORE
     try:
         return msgspec.json.decode(text, type=Cursor)
     except msgspec.DecodeError:
-        return Cursor(begin=max(0, (start - EPOCH) // timedelta(milliseconds=1)))
+        return Cursor(begin=begin_of(first))
 
 
 def _head(event: bytes) -> _Head:
@@ -147,12 +142,3 @@ def _head(event: bytes) -> _Head:
 def _names_nothing(reply: Reply) -> bool:
     """Whether it is FastSpring that does not know an id: by 404 or 400, with an object of JSON."""
     return (reply.gone or reply.status == httpx.codes.BAD_REQUEST) and reply.body.lstrip().startswith(b"{")
-
-
-def _read(reply: Reply, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(reply.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unavailable(
-            f"{reply.host} answered something that is none of FastSpring's API.", help="Check `api_url`."
-        ) from None

@@ -51,6 +51,7 @@ class Paddle(Connector, Answering, Polling, WriteBack):
     """An order is a transaction that is paid; a subscription is one too, that such a transaction names."""
 
     changed_places = False
+    waits = False
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)

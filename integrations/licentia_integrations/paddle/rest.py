@@ -15,17 +15,16 @@ from msgspec import Meta
 
 from licentia.connectors import Outcome
 from licentia.errors import Unavailable
-from licentia_integrations.calls import Caller, Reply, TooLong, delivered
+from licentia_integrations.calls import Caller, Reply, answered, delivered, shrinking
 from licentia_integrations.changed import system_now
+from licentia_integrations.outcomes import differing
 from licentia_integrations.paddle.stream import Found, Listed
 from licentia_integrations.remote import BearerToken
 from licentia_integrations.shops import Key, milliseconds
 
+API = "Paddle's API"
 PAGE = 100
 """Events of one answer; Paddle gives up to 200."""
-
-TICKET, PROBLEM = "licentia_ticket", "licentia_problem"
-"""The names in `custom_data` that are written."""
 
 MOST_PROBLEM = 500
 ORDER = re.compile(r"(txn|sub)_[A-Za-z0-9]{1,100}")
@@ -88,18 +87,14 @@ class Rest:
     async def events(self, behind: str, newest_first: bool) -> Listed:
         """Events behind one; see `licentia_integrations.paddle.stream`."""
         query = {"order_by": "id[DESC]" if newest_first else "id[ASC]"} | ({"after": behind} if behind else {})
-        most = PAGE
-        while True:
-            try:
-                reply = await self._asked("GET", f"events?{urlencode(query | {'per_page': str(most)})}")
-                break
-            except TooLong:
-                if most == 1:
-                    raise
-                most //= 2
+
+        async def ask(most: int) -> Reply | None:
+            return await self._asked("GET", f"events?{urlencode(query | {'per_page': str(most)})}")
+
+        reply = await shrinking(ask, PAGE)
         if reply is None:
             raise Unavailable("There is no list of events.", help="Check `api_url`.")
-        page = _read(reply, _Events)
+        page = answered(reply.body, _Events, API, "api_url")
         return Listed([self._found(bytes(each)) for each in page.data], page.meta.pagination.has_more,
                       system_now(reply.headers))  # fmt: skip
 
@@ -111,11 +106,8 @@ class Rest:
         if holder is None:
             return
         known = holder.custom_data or {}
-        wanted = {PROBLEM + suffix: (outcome.problem or "")[:MOST_PROBLEM]}
-        wanted |= {TICKET + suffix: outcome.ticket} if outcome.ticket else {}
-        differing = {name: value for name, value in wanted.items() if known.get(name, "") != value}
-        if differing:
-            await self._asked("PATCH", path, {"custom_data": known | differing})
+        if wanted := differing(known, outcome, MOST_PROBLEM, suffix):
+            await self._asked("PATCH", path, {"custom_data": known | wanted})
 
     async def _place(self, number: str) -> tuple[str, str, _Entity | None]:
         """Where it is written, what the names end with there, and what stands there; None if it can be nowhere."""
@@ -136,7 +128,7 @@ class Rest:
     async def _entity(self, path: str) -> _Entity | None:
         """What is at a path; None if it is gone."""
         reply = await self._asked("GET", path)
-        return _read(reply, _One).data if reply else None
+        return answered(reply.body, _One, API, "api_url").data if reply else None
 
     def _found(self, document: bytes) -> Found:
         try:
@@ -162,12 +154,3 @@ def _reason(body: bytes) -> _Reason:
         return msgspec.json.decode(body, type=_Failed).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Reason()
-
-
-def _read(reply: Reply, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(reply.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unavailable(
-            f"{reply.host} answered something that is none of Paddle's API.", help="Check `api_url`."
-        ) from None

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from licentia.connectors import Delivery
-from licentia_integrations.changed import BEGIN_BEFORE, MOST_REQUESTS, OVERLAP, REMEMBERED
+from licentia_integrations.changed import MOST_REQUESTS, OVERLAP, REMEMBERED, begin_of
 from licentia_integrations.shops import EPOCH
 
 KEPT = timedelta(days=85) // timedelta(milliseconds=1)
@@ -107,12 +107,10 @@ def stream_of(cursor: str, first: date | None) -> Stream:
         cursor: JSON of a `Stream`; empty for the first poll.
         first: the first day, in UTC; by default a day ago.
     """
-    now = datetime.now(UTC)
-    start = datetime(first.year, first.month, first.day, tzinfo=UTC) if first else now - BEGIN_BEFORE
     try:
         stream = msgspec.json.decode(cursor, type=Stream)
     except msgspec.DecodeError:
-        return Stream(begin=max(0, (start - EPOCH) // timedelta(milliseconds=1)))
-    if stream.behind and stream.behind_at < (now - EPOCH) // timedelta(milliseconds=1) - KEPT:
+        return Stream(begin=begin_of(first))
+    if stream.behind and stream.behind_at < (datetime.now(UTC) - EPOCH) // timedelta(milliseconds=1) - KEPT:
         stream.begin, stream.behind, stream.at = max(stream.begin, stream.behind_at), "", ""
     return stream

@@ -38,6 +38,8 @@ from licentia_integrations.shops import read
 class Salesforce(Connector, Answering, Fetching, Polling, WriteBack):
     """An opportunity earns licenses when it is won, an order when it is activated."""
 
+    waits = False
+
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
         self.known = settings_of(SalesforceSettings, name, settings)
@@ -88,7 +90,7 @@ class Salesforce(Connector, Answering, Fetching, Polling, WriteBack):
         return read(delivery.body, Record, "record of Salesforce").changes(self.known, is_sandbox(delivery.url))
 
     def _answer(self, delivery: Delivery, outcomes: tuple[Outcome, ...]) -> Answer:
-        """Whatever came of the orders is kept here, so Salesforce need not repeat its message."""
+        """What it tells is kept here, so Salesforce need not repeat its message."""
         return Answer(status=200, body=ACKNOWLEDGED, media_type="text/xml; charset=utf-8")
 
     async def _fetch(self, pointer: str) -> tuple[Delivery, ...]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from licentia.errors import Unavailable
-from licentia_integrations.calls import Caller, Reply, TooLong, delivered
+from licentia_integrations.calls import Caller, Reply, delivered, shrinking
 from licentia_integrations.changed import Asked, Row, Told, moment, system_now
 from licentia_integrations.remote import Api
 from licentia_integrations.sap.odata import SETS, WITH_ITEMS, date
@@ -50,16 +50,11 @@ class Changed:
 
     async def __call__(self, asked: Asked) -> Told:
         """The rows; of documents that are very long there are less in an answer."""
-        most = asked.most
-        while True:
-            try:
-                reply = await self._caller.call("GET", self._address(asked, most))
-            except TooLong:
-                if most == 1:
-                    raise
-                most //= 2
-                continue
-            return self._rows(reply, most)
+
+        async def ask(most: int) -> Told:
+            return self._rows(await self._caller.call("GET", self._address(asked, most)), most)
+
+        return await shrinking(ask, asked.most)
 
     def _address(self, asked: Asked, most: int) -> str:
         conditions = [f"LastChangeDateTime ge datetimeoffset'{moment(asked.since)}'"]

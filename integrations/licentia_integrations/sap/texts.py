@@ -13,8 +13,7 @@ import textwrap
 import msgspec
 
 from licentia.connectors import Outcome
-from licentia.errors import Unavailable
-from licentia_integrations.calls import Caller, Reply
+from licentia_integrations.calls import Caller, Reply, answered
 from licentia_integrations.remote import Api
 from licentia_integrations.sap.events import NUMBER
 from licentia_integrations.sap.odata import ROOT, SETS
@@ -101,10 +100,7 @@ class Texts:
             return None
         if not reply.ok:
             raise reply.refusal(said(reply.body))
-        try:
-            return msgspec.json.decode(reply.body, type=Told).d
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Unavailable(f"{reply.host} sent no text of an order.", help="Check `api.url`.") from None
+        return answered(reply.body, Told, "SAP's texts of an order", "api.url").d
 
     async def _send(self, number: str, known: Text | None, text: str) -> Reply:
         if not self._token:

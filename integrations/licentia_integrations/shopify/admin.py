@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from licentia.errors import Unavailable
-from licentia_integrations.calls import Caller
+from licentia_integrations.calls import Caller, answered
 from licentia_integrations.changed import system_now
 from licentia_integrations.incoming import label
 from licentia_integrations.remote import Api
@@ -94,9 +94,4 @@ class Admin:
 
 def read(body: bytes, kind: type[T]) -> T:
     """What the shop answered, as the struct that it should be; Unavailable if it is none."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unavailable(
-            "The shop answered something that is none of Shopify's Admin API.", help="Check `api.url`."
-        ) from None
+    return answered(body, kind, "Shopify's Admin API", "api.url")

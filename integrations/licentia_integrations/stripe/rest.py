@@ -18,14 +18,13 @@ import structlog
 
 from licentia.connectors import Delivery, Outcome
 from licentia.errors import Unavailable
-from licentia_integrations.calls import Caller, Reply, TooLong, delivered
+from licentia_integrations.calls import Caller, Reply, answered, delivered, shrinking
 from licentia_integrations.changed import system_now
+from licentia_integrations.outcomes import differing
 from licentia_integrations.remote import BearerToken
 from licentia_integrations.stripe.settings import StripeSettings, Written
 
-TICKET, PROBLEM = "licentia_ticket", "licentia_problem"
-"""The metadata that is written."""
-
+API = "Stripe's API"
 MOST_KEYS, LONGEST_VALUE = 50, 500
 """docs.stripe.com/metadata, "Data"."""
 
@@ -102,8 +101,8 @@ class Rest:
         listed = await self._asked(address.format(id)) if found else None
         if found is None or listed is None:
             return None
-        document = _read(found, dict[str, Any])
-        document[name] = _read(listed, dict[str, Any])
+        document = answered(found.body, dict[str, Any], API, "api_url")
+        document[name] = answered(listed.body, dict[str, Any], API, "api_url")
         return delivered(msgspec.json.encode(document), self._base + pointer, pointer)
 
     async def listed(self, place: str, query: Sequence[tuple[str, str]], most: int, after: str = "") -> Listed | None:
@@ -120,14 +119,12 @@ class Rest:
             Unavailable: Stripe does not answer, or refuses.
         """
         begin = [("starting_after", after)] if after else []
-        while True:
-            try:
-                reply = await self._asked(f"{place}?{urlencode([*query, *begin, ('limit', str(most))])}", sure=True)
-                return _read(reply, Listed) if reply else None
-            except TooLong:
-                if most == 1:
-                    raise
-                most //= 2
+
+        async def ask(limit: int) -> Reply | None:
+            return await self._asked(f"{place}?{urlencode([*query, *begin, ('limit', str(limit))])}", sure=True)
+
+        reply = await shrinking(ask, most)
+        return answered(reply.body, Listed, API, "api_url") if reply else None
 
     def alone(self, document: bytes, place: str) -> Delivery:
         """A document of a list, as a delivery."""
@@ -144,18 +141,16 @@ class Rest:
         if found is None:
             self._unwritten(path, "it is gone")
             return
-        known = _read(found, _Metadata).metadata or {}
-        wanted = {PROBLEM: (outcome.problem or "")[:LONGEST_VALUE]}
-        wanted |= {TICKET: outcome.ticket} if outcome.ticket else {}
-        differing = {key: value for key, value in wanted.items() if known.get(key, "") != value}
-        if not differing:
+        known = answered(found.body, _Metadata, API, "api_url").metadata or {}
+        wanted = differing(known, outcome, LONGEST_VALUE)
+        if not wanted:
             return
-        if len({key for key, value in (known | differing).items() if value}) > MOST_KEYS:
+        if len({key for key, value in (known | wanted).items() if value}) > MOST_KEYS:
             raise Unavailable(
                 f"{path} has {MOST_KEYS} entries of metadata, and more are not allowed.",
                 help="Remove one there; it is tried again.",
             )
-        form = {f"metadata[{key}]": value for key, value in differing.items()}
+        form = {f"metadata[{key}]": value for key, value in wanted.items()}
         if refused := await self._posted(path, form):
             self._unwritten(path, refused)
 
@@ -199,10 +194,3 @@ def _error(reply: Reply) -> _Error:
         return msgspec.json.decode(reply.body, type=_Failed).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Error()
-
-
-def _read(reply: Reply, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(reply.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unavailable(f"{reply.host} gave a strange answer.", help="Check `api_url`.") from None

@@ -6,26 +6,15 @@ or an OrderCancellation. The reply is an OrderResponse with the ticket in its no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
-import msgspec
 from lxml import etree
 
-from licentia.connectors import Answer, Answering, Change, Connector, Customer, Delivery, Line, Outcome
+from licentia.connectors import Answer, Change, Customer, Delivery, Line, Outcome
 from licentia.errors import DocumentInvalid, InvalidRequest
 from licentia.xmlreading import read_xml
-from licentia_integrations.incoming import (
-    Secrets,
-    check_shown,
-    customer,
-    identifier,
-    label,
-    quantity,
-    secrets_of,
-    settings_of,
-)
+from licentia_integrations.edi import EdiConnector
+from licentia_integrations.incoming import customer, identifier, label, quantity
 from licentia_integrations.ubl.names import NS, SCHEMA, texts
 from licentia_integrations.ubl.response import order_response
 
@@ -45,26 +34,8 @@ NUMBERS = (
 """Where an article's numbers are; the first is the seller's own."""
 
 
-class UblSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is known of the sender; docs/plugins/ubl.md explains each."""
-
-    secret: Secrets
-    complete_changes: bool = False
-    qualify: bool = False
-
-
-class Ubl(Connector, Answering):
+class Ubl(EdiConnector):
     """Settings: `secret`, which the sender shows; `complete_changes` and `qualify` say how its documents are meant."""
-
-    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
-        super().__init__(name, settings)
-        given = settings_of(UblSettings, name, settings)
-        self._secrets = secrets_of(given.secret)
-        self._complete_changes = given.complete_changes
-        self._qualify = given.qualify
-
-    async def _authenticate(self, delivery: Delivery) -> None:
-        check_shown(delivery, self._secrets)
 
     def _normalise(self, delivery: Delivery) -> tuple[Change, ...]:
         document = _document(delivery.body)
@@ -80,7 +51,7 @@ class Ubl(Connector, Answering):
                         kind="changed",
                         order_number=self._number(document, "cac:OrderReference/cbc:ID", buyer),
                         version=_sequence(document),
-                        full_snapshot=self._complete_changes,
+                        full_snapshot=self._given.complete_changes,
                         customer=buyer,
                         lines=_lines(document),
                     ),
@@ -102,7 +73,7 @@ class Ubl(Connector, Answering):
 
     def _number(self, document: etree._Element, path: str, buyer: Customer | None) -> str:
         number = identifier(next(texts(document, path), ""), f"{etree.QName(document).localname}/{path}")
-        return identifier(f"{buyer.id}/{number}" if self._qualify and buyer else number, "The order's number")
+        return identifier(f"{buyer.id}/{number}" if self._given.qualify and buyer else number, "The order's number")
 
 
 def _document(body: bytes) -> etree._Element:

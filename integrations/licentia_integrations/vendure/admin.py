@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from licentia.errors import Unavailable
-from licentia_integrations.calls import Caller
+from licentia_integrations.calls import Caller, answered
 from licentia_integrations.changed import system_now
 from licentia_integrations.incoming import label
 from licentia_integrations.remote import Api
@@ -144,9 +144,4 @@ class Admin:
     @staticmethod
     def read(body: bytes, kind: type[T]) -> T:
         """What the shop answered, as the struct that it should be; Unavailable if it is none."""
-        try:
-            return msgspec.json.decode(body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Unavailable(
-                "The shop answered something that is none of Vendure's Admin API.", help="Check `api.url`."
-            ) from None
+        return answered(body, kind, "Vendure's Admin API", "api.url")

@@ -17,16 +17,15 @@ import msgspec
 
 from licentia.connectors import Delivery, Outcome
 from licentia.errors import Unavailable
-from licentia_integrations.calls import Caller, Reply, TooLong, delivered
+from licentia_integrations.calls import Caller, Reply, answered, delivered, shrinking
 from licentia_integrations.changed import Asked, Row, moment, system_now
 from licentia_integrations.offsets import Counted
+from licentia_integrations.outcomes import PROBLEM, TICKET, differing
 from licentia_integrations.shops import milliseconds
 from licentia_integrations.woocommerce.documents import Meta, noted
 from licentia_integrations.woocommerce.settings import WooCommerceSettings
 
-TICKET, PROBLEM = "licentia_ticket", "licentia_problem"
-"""The fields of an order that are written."""
-
+API = "WooCommerce's API"
 MOST_PROBLEM = 1000
 SECOND = 1000
 T = TypeVar("T")
@@ -80,7 +79,7 @@ class Rest:
         renewing, begun = await self._asked("GET", order), await self._asked("GET", f"{subscription}?_fields=parent_id")
         if renewing is None:
             return None
-        parent = _read(begun, _Subscription).parent_id if begun else 0
+        parent = answered(begun.body, _Subscription, API, "url").parent_id if begun else 0
         body = msgspec.json.encode({"order": msgspec.Raw(renewing.body), "parent_id": parent})
         return delivered(body, self._base + order, pointer)
 
@@ -97,14 +96,11 @@ class Rest:
         }
         if asked.after is not None:
             query["modified_before"] = _time(begin + SECOND)
-        most = asked.most
-        while True:
-            try:
-                return self._counted(await self._asked("GET", f"orders?{urlencode(query | {'per_page': str(most)})}"))
-            except TooLong:
-                if most == 1:
-                    raise
-                most //= 2
+
+        async def ask(most: int) -> Counted:
+            return self._counted(await self._asked("GET", f"orders?{urlencode(query | {'per_page': str(most)})}"))
+
+        return await shrinking(ask, asked.most)
 
     async def write(self, outcome: Outcome) -> None:
         """Write into an order what came of it, if it does not stand there, and tell the buyer of a ticket once."""
@@ -112,25 +108,21 @@ class Rest:
         found = await self._asked("GET", f"{path}?_fields=id,meta_data")
         if found is None:
             return
-        fields = _read(found, _Order).meta_data
-        problem = (outcome.problem or "")[:MOST_PROBLEM]
-        wanted = {PROBLEM: problem} | ({TICKET: outcome.ticket} if outcome.ticket else {})
-        differing = [
-            {"key": key, "value": value} for key, value in wanted.items() if (noted(fields, key) or "") != value
-        ]
-        if differing:
-            await self._asked("PUT", path, {"meta_data": differing})
+        fields = answered(found.body, _Order, API, "url").meta_data
+        known = {name: noted(fields, name) for name in (TICKET, PROBLEM)}
+        if wanted := differing(known, outcome, MOST_PROBLEM):
+            await self._asked("PUT", path, {"meta_data": [{"key": key, "value": wanted[key]} for key in wanted]})
         if outcome.ticket and self._note:
             note = self._note.replace("{ticket}", outcome.ticket)
             await self._tell(path, note, outcome.ticket, to_customer=True)
-        if problem:
-            note = f"Licentia: {problem}"
+        if outcome.problem:
+            note = f"Licentia: {outcome.problem[:MOST_PROBLEM]}"
             await self._tell(path, note, note, to_customer=False)
 
     async def _tell(self, path: str, note: str, mark: str, *, to_customer: bool) -> None:
         """Add a note, unless there is one with the mark in it; WooCommerce mails those that the customer sees."""
         reply = await self._asked("GET", f"{path}/notes?type={'customer' if to_customer else 'internal'}")
-        notes = _read(reply, list[_Note]) if reply else []
+        notes = answered(reply.body, list[_Note], API, "url") if reply else []
         if not any(_bare(mark) in _bare(each.note) for each in notes if each.customer_note is to_customer):
             await self._asked("POST", f"{path}/notes", {"note": note, "customer_note": to_customer})
 
@@ -138,7 +130,7 @@ class Rest:
         total = reply.headers.get("x-wp-total", "") if reply else ""
         if reply is None or not (total.isascii() and total.isdigit()):
             raise Unavailable("The shop sent no list of orders.", help="Check `url`.")
-        rows = [self._row(bytes(each)) for each in _read(reply, list[msgspec.Raw])]
+        rows = [self._row(bytes(each)) for each in answered(reply.body, list[msgspec.Raw], API, "url")]
         return Counted(rows, int(total), system_now(reply.headers))
 
     def _row(self, document: bytes) -> Row:
@@ -175,12 +167,3 @@ def _failure(body: bytes) -> _Failed:
         return msgspec.json.decode(body, type=_Failed)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Failed()
-
-
-def _read(reply: Reply, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(reply.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unavailable(
-            f"{reply.host} answered something that is none of WooCommerce's API.", help="Check `url`."
-        ) from None

@@ -53,16 +53,7 @@ class SalesforceVendor(Vendor):
             "Notification": told,
         }
 
-        def answered() -> list[bool]:
-            try:
-                return [service.notifications(**message)]
-            except zeep.exceptions.TransportError as error:
-                if error.status_code != 503:
-                    raise
-                return []  # it was not ready in time, after which Salesforce sends it again
-
-        (acknowledged,) = until(answered)
-        return bool(acknowledged)
+        return bool(service.notifications(**message))
 
     def field(self, id: str, name: str = "Ticket__c") -> Any:
         """What salespeople see in the record."""
