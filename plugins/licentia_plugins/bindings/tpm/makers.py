@@ -22,9 +22,6 @@ from licentia.crypto import certificates
 from licentia.crypto.certificates import Certificate
 from licentia.settings import SettingsError
 
-SUFFIXES = (".pem", ".crt", ".cer", ".der")
-MAX_FILES = 1000
-MAX_FILE_BYTES = 256 * 1024
 EK_CERTIFICATE = "2.23.133.8.1"
 """The purpose of a certificate for an endorsement key (TCG, EK Credential Profile, section 3.2.16)."""
 
@@ -168,21 +165,12 @@ def _parts(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
 
 
 def _in_folder(folder: Path) -> list[Certificate]:
-    if not folder.is_dir():
-        raise SettingsError(f"{folder}: there is no such folder")
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if len(files) > MAX_FILES:
-        raise SettingsError(f"{folder}: there are more than {MAX_FILES} files in it")
-    authorities = [each for path in files for each in _in_file(path) if each.ca and each.may_certify]
-    if not authorities:
-        raise SettingsError(f"{folder}: there is no certificate of an authority in it ({', '.join(SUFFIXES)})")
-    return authorities
-
-
-def _in_file(path: Path) -> list[Certificate]:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError("it is too large")
-        return [certificates.read(der) for der in certificates.unwrapped(path.read_bytes())]
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: this is no certificate that counts: {error}") from None
+        found = [each for _, each in certificates.in_folder(folder) if each.ca and each.may_certify]
+    except OSError as error:
+        raise SettingsError(f"{error.filename}: {error.strerror}") from None
+    except certificates.CertificateError as error:
+        raise SettingsError(str(error)) from None
+    if not found:
+        raise SettingsError(f"{folder}: there is no certificate of an authority in it")
+    return found
