@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 import msgspec
 
 from licentia.connectors import Delivery
-from licentia_integrations.shops import EPOCH
+from licentia_integrations.shops import EPOCH, since_1970
 
 OVERLAP = timedelta(minutes=10) // timedelta(milliseconds=1)
 """How late a change may become visible, in milliseconds."""
@@ -130,7 +130,7 @@ class Position(msgspec.Struct, kw_only=True):
 
 def system_now(headers: Mapping[str, str]) -> int:
     """The time of the system by the `Date` of its answer, in milliseconds; ours if it tells none, or a later one."""
-    ours = (datetime.now(UTC) - EPOCH) // timedelta(milliseconds=1)
+    ours = since_1970(datetime.now(UTC))
     try:
         told = parsedate_to_datetime(headers.get("date", ""))
     except ValueError:
@@ -141,7 +141,7 @@ def system_now(headers: Mapping[str, str]) -> int:
 def begin_of(day: date | None) -> int:
     """When the first walk begins, in milliseconds: with a day of UTC, by default a day ago."""
     start = datetime(day.year, day.month, day.day, tzinfo=UTC) if day else datetime.now(UTC) - BEGIN_BEFORE
-    return max(0, (start - EPOCH) // timedelta(milliseconds=1))
+    return since_1970(start)
 
 
 def positions(cursor: str, kinds: tuple[str, ...], begin: date | None) -> dict[str, Position]:

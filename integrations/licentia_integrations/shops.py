@@ -73,12 +73,17 @@ def required(value: Id | None, what: str) -> str:
     return text
 
 
+def since_1970(moment: datetime) -> int:
+    """A time in milliseconds since 1970."""
+    return max(0, (moment - EPOCH) // timedelta(milliseconds=1))
+
+
 def milliseconds(moment: str | None) -> int:
     """A time of RFC 3339 in milliseconds since 1970, without an offset in UTC; 0 if there is none."""
     try:
         parsed = datetime.fromisoformat(moment or "")
         aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-        return max(0, (aware - EPOCH) // timedelta(milliseconds=1))
+        return since_1970(aware)
     except (ValueError, OverflowError):
         return 0
 

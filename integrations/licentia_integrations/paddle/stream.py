@@ -13,7 +13,7 @@ import msgspec
 
 from licentia.connectors import Delivery
 from licentia_integrations.changed import MOST_REQUESTS, OVERLAP, REMEMBERED, begin_of
-from licentia_integrations.shops import EPOCH
+from licentia_integrations.shops import since_1970
 
 KEPT = timedelta(days=85) // timedelta(milliseconds=1)
 """Paddle forgets events after 90 days; an older one is nothing to go on from."""
@@ -111,6 +111,6 @@ def stream_of(cursor: str, first: date | None) -> Stream:
         stream = msgspec.json.decode(cursor, type=Stream)
     except msgspec.DecodeError:
         return Stream(begin=begin_of(first))
-    if stream.behind and stream.behind_at < (datetime.now(UTC) - EPOCH) // timedelta(milliseconds=1) - KEPT:
+    if stream.behind and stream.behind_at < since_1970(datetime.now(UTC)) - KEPT:
         stream.begin, stream.behind, stream.at = max(stream.begin, stream.behind_at), "", ""
     return stream

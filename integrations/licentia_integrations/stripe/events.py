@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 
 import msgspec
 
 from licentia.connectors import Change, Delivery
 from licentia.errors import InvalidRequest
-from licentia_integrations.shops import EPOCH, read
+from licentia_integrations.shops import read, since_1970
 from licentia_integrations.stripe.documents import Fact, Invoice, Session, Subscription
 from licentia_integrations.stripe.money import Charge, Dispute, InvoicePayment
 
@@ -77,7 +76,7 @@ def meaning(delivery: Delivery) -> tuple[Change, ...]:
     Raises:
         InvalidRequest: it is illegible.
     """
-    now = max(0, (delivery.received_at - EPOCH) // timedelta(milliseconds=1))
+    now = since_1970(delivery.received_at)
     if delivery.pointer:
         path = POINTER.fullmatch(delivery.pointer)
         if path is None:

@@ -17,7 +17,7 @@ import structlog
 from licentia.connectors import Delivery, Page
 from licentia.errors import InvalidRequest, Unavailable
 from licentia_integrations.changed import MOST_REQUESTS, OVERLAP, Asked, Position, Row, Told, positions
-from licentia_integrations.shops import EPOCH
+from licentia_integrations.shops import EPOCH, since_1970
 from licentia_integrations.stripe.events import EVENTS, meaning
 from licentia_integrations.stripe.rest import NoSuchStart, Rest
 
@@ -139,7 +139,7 @@ class Poll:
         known = _known(cursor)
         place = known or Place(events=positions("", ("events",), self._begin)["events"])
         begin = place.events.since if place.events.at is None else place.events.at
-        now = (datetime.now(UTC) - EPOCH) // timedelta(milliseconds=1)
+        now = since_1970(datetime.now(UTC))
         if place.states is None and begin < now - KEPT:
             since = (EPOCH + timedelta(milliseconds=begin)).isoformat()
             (log.error if known else log.info)("stripe_events_expired", connection=self._name, since=since)
